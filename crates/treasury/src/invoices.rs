@@ -72,6 +72,8 @@ impl Treasury {
         if let Purpose::Conversion(conversion) = &new.purpose {
             self.store_conversion(tx, id, conversion).await?;
         }
+        // Whoever asks for it commits.
+        self.passing("invoice made, before commit")?;
         Ok(Invoice {
             id,
             account: new.account,
@@ -338,6 +340,10 @@ impl Treasury {
                 self.passing("invoice expired, before commit")?;
                 Ok(true)
             });
+            let closed = match closed {
+                Ok(true) => self.passing("invoice expired, after commit").map(|()| true),
+                other => other,
+            };
             match closed {
                 Ok(closed) => expired += u32::from(closed),
                 Err(e @ TreasuryError::BrokenOff(_)) => return Err(e),

@@ -282,7 +282,7 @@ impl Treasury {
     /// [`TreasuryError::NoInvoice`], [`TreasuryError::Closed`],
     /// [`LedgerError::InsufficientFunds`]; the books' and the database's.
     pub async fn pay_from_balance(&self, account: AccountId, id: InvoiceId) -> Result<Invoice> {
-        transact!(self.0.store, tx -> Result<Invoice> => {
+        let paid = transact!(self.0.store, tx -> Result<Invoice> => {
             let found = self.invoice_row(tx, id).await?.filter(|i| i.account == account);
             let invoice = found.ok_or(TreasuryError::NoInvoice)?;
             let now = self.now();
@@ -312,7 +312,9 @@ impl Treasury {
             self.refresh_invoice(tx, id, now).await?;
             self.passing("invoice paid from balance, before commit")?;
             self.invoice_row(tx, id).await?.ok_or(TreasuryError::NoInvoice)
-        })
+        })?;
+        self.passing("invoice paid from balance, after commit")?;
+        Ok(paid)
     }
 
     /// A payment. Whose it is, the caller checks.

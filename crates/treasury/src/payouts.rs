@@ -257,8 +257,10 @@ impl Treasury {
             if payout.state == PayoutState::Cancelled {
                 return Ok(());
             }
-            self.revoke(tx, &payout, batch, PayoutState::Cancelled, "cancelled", None).await
-        })
+            self.revoke(tx, &payout, batch, PayoutState::Cancelled, "cancelled", None).await?;
+            self.passing("payout cancelled, before commit")
+        })?;
+        self.passing("payout cancelled, after commit")
     }
 
     /// Refuses a payout for a reason the customer is told, if nothing is signed yet.
@@ -271,8 +273,10 @@ impl Treasury {
             if payout.state == PayoutState::Refused {
                 return Ok(());
             }
-            self.revoke(tx, &payout, batch, PayoutState::Refused, "refused", Some(reason)).await
-        })
+            self.revoke(tx, &payout, batch, PayoutState::Refused, "refused", Some(reason)).await?;
+            self.passing("payout refused, before commit")
+        })?;
+        self.passing("payout refused, after commit")
     }
 
     /// One person's approval of a payout that waits for it; `approver` is a name that is the same
@@ -282,17 +286,17 @@ impl Treasury {
     /// [`TreasuryError::NoPayout`], [`TreasuryError::TooLate`] when it was cancelled or refused,
     /// [`TreasuryError::Disputed`].
     pub async fn approve_payout(&self, id: PayoutId, approver: &str) -> Result<Approval> {
-        transact!(self.0.store, tx -> Result<Approval> => {
+        let approval = transact!(self.0.store, tx -> Result<Approval> => {
             let (payout, _) = payout_row(tx, id).await?.ok_or(TreasuryError::NoPayout)?;
             match payout.state {
                 PayoutState::Requested => {
                     let approval = self.approved_by(tx, &payout, approver).await?;
-                    if approval == Approval::OneMore {
-                        return Ok(approval);
+                    if approval == Approval::Given {
+                        let state = PayoutState::Approved.word();
+                        let values = params![id, state, None::<String>, self.now()];
+                        tx.execute(sql::SET_PAYOUT_STATE, &values).await?;
                     }
-                    let state = PayoutState::Approved.word();
-                    let values = params![id, state, None::<String>, self.now()];
-                    tx.execute(sql::SET_PAYOUT_STATE, &values).await?;
+                    self.passing("payout approved, before commit")?;
                     Ok(approval)
                 }
                 state @ (PayoutState::Cancelled | PayoutState::Refused) => {
@@ -300,7 +304,9 @@ impl Treasury {
                 }
                 _ => Ok(Approval::Given),
             }
-        })
+        })?;
+        self.passing("payout approved, after commit")?;
+        Ok(approval)
     }
 
     /// Ends a payout that is not signed and makes its amount available again. If its transaction

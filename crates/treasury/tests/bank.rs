@@ -38,6 +38,7 @@ gruve_store::laws! { bank: [
     a_statement_of_another_account_is_refused_whole,
     an_import_that_breaks_off_anywhere_is_finished_by_giving_the_file_again,
     an_invoice_is_paid_from_the_balance_once,
+    broken_off_anywhere_an_invoice_is_paid_from_the_balance_once,
     what_is_too_much_for_a_cent_goes_to_the_balance,
     a_currency_without_an_account_is_not_taken,
     what_is_no_pay_in_is_booked_as_what_a_person_says_it_was,
@@ -499,6 +500,42 @@ async fn an_invoice_is_paid_from_the_balance_once(store: Store) {
     assert_eq!(house.balance(Account::PrepaidWork(contract(3))).await, 4_000);
     assert_eq!(house.available(3).await, 1_000);
     house.check().await;
+}
+
+async fn broken_off_anywhere_an_invoice_is_paid_from_the_balance_once(store: Store) {
+    let mut house = House::new(store, 1).await;
+    let fills = top_up(&house, 1, 10_000).await;
+    give(&house, &statement("1", &[line("a", 10_000, &fills.address)])).await;
+    let (mut broken, mut left) = (0, 10_000);
+    for fuse in 0.. {
+        house.restart();
+        house.treasury.break_off_with(Arc::new(Fuse(AtomicI64::new(fuse))));
+        // Fiat, each for a contract of its own: what the market takes twice, it says.
+        let purpose = Purpose::Contract(contract(u8::try_from(fuse).unwrap() + 10));
+        let Ok(buys) = house.ask_invoice(1, eur(500), purpose).await else {
+            broken += 1;
+            continue;
+        };
+        let first = house.treasury.pay_from_balance(account(1), buys.id).await;
+        house.restart();
+        let again = house.treasury.pay_from_balance(account(1), buys.id).await;
+        match (&first, &again) {
+            // Nobody heard of it, and it was done or not: it is paid once.
+            (Err(TreasuryError::BrokenOff(_)), Ok(_) | Err(TreasuryError::Closed)) => broken += 1,
+            (Ok(_), Err(TreasuryError::Closed)) => {}
+            odd => panic!("{odd:?}"),
+        }
+        left -= 500;
+        assert_eq!(house.look(buys.id).await.state, InvoiceState::Confirmed);
+        let Purpose::Contract(bought) = purpose else { unreachable!() };
+        assert_eq!(books(&house, Account::PrepaidWork(bought)).await, 500, "fuse {fuse}");
+        assert_eq!(available(&house, 1).await, left, "fuse {fuse}");
+        house.check().await;
+        if first.is_ok() {
+            break;
+        }
+    }
+    assert_eq!(broken, 3, "when it is made, before it is paid, and when it is");
 }
 
 async fn what_is_too_much_for_a_cent_goes_to_the_balance(store: Store) {

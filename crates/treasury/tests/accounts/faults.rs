@@ -1,10 +1,11 @@
 //! Histories in which the process is killed at borders between two steps, the node loses, delays,
 //! repeats and denies, prices move, and blocks are taken back. Afterwards the chain says who was paid
-//! how often, and by which nonces.
+//! how often, and by which nonces. In half of them payouts wait for people, and the follower's questions go wrong, too.
 //!
 //! A history is a seed. `GRUVE_FAULT_SEED=<n>` runs one of them alone, `GRUVE_FAULT_RUNS=<n>` that
 //! many from the first, `GRUVE_LONG=1` fifty times as many; a failure names its seed.
 
+use crate::people;
 use crate::rig::{ASSET, COIN, CONFIRMATIONS, Dice, HOUR, Rig, account, gwei};
 use gruve_chain::FollowError;
 use gruve_chain::eth::EthAddress;
@@ -12,11 +13,13 @@ use gruve_chain::follow::Progress;
 use gruve_ledger::AccountKind;
 use gruve_store::Store;
 use gruve_store::testing::{TestDir, postgres, sqlite};
-use gruve_treasury::{NewPayout, Payer, PayoutState, TreasuryError};
+use gruve_treasury::{CrashPoints as _, Invoice, NewPayout, Payer, PayoutState, TreasuryError};
 use gruve_units::{Blame, Blamed, Duration, InvoiceId, PayoutId};
 use std::collections::BTreeMap;
 
 const CUSTOMERS: u64 = 3;
+/// Up to what payouts leave without a look at them, and above what in a day they take two people.
+const LOOKS: (i64, i64) = (COIN / 5, 3 * COIN);
 
 struct Asked {
     key: String,
@@ -32,6 +35,17 @@ struct History {
     invoices: Vec<(InvoiceId, u8, String)>,
     paid_in: BTreeMap<u8, i64>,
     payouts: Vec<Asked>,
+    /// What people decide, where payouts wait for them.
+    people: Option<Dice>,
+}
+
+/// What a history came to.
+#[derive(Clone, Copy, Default)]
+struct Came {
+    asked: usize,
+    /// Those that one person let go, and those that took two.
+    looked_at: usize,
+    by_two: usize,
 }
 
 fn recipient(number: usize) -> EthAddress {
@@ -43,7 +57,7 @@ fn recipient(number: usize) -> EthAddress {
 impl History {
     async fn begin(store: Store, seed: u64) -> History {
         let mut dice = Dice(seed);
-        let rig = Rig::new(store, seed).await;
+        let mut rig = Rig::new(store, seed).await;
         let minor = i64::try_from(dice.below(40)).unwrap() * COIN / 10;
         if minor > 0 {
             rig.pay(&rig.treasury.capital_address(ASSET).unwrap(), minor);
@@ -57,7 +71,14 @@ impl History {
         }
         *rig.breaker.dice.lock().unwrap() = Some(Dice(dice.below(u64::MAX)));
         *rig.node.faults.lock().unwrap() = Some(Dice(dice.below(u64::MAX)));
-        History { rig, dice, invoices, paid_in, payouts: Vec::new() }
+        let mut people = people::looks_on(seed).then(|| Dice(people::beside(seed)));
+        if let Some(people) = &mut people {
+            rig.looks = Some(LOOKS);
+            rig.restart();
+            *rig.breaker.later.lock().unwrap() = Some(Dice(people.below(u64::MAX)));
+            *rig.node.misleads_follower.lock().unwrap() = true;
+        }
+        History { rig, dice, invoices, paid_in, payouts: Vec::new(), people }
     }
 
     /// An error may only be the kill itself, or trouble that passes.
@@ -75,6 +96,7 @@ impl History {
     }
 
     async fn step(&mut self) {
+        self.people_look().await;
         match self.dice.below(100) {
             0..14 => self.pay_in().await,
             14..34 => self.ask_payout().await,
@@ -95,10 +117,42 @@ impl History {
         }
     }
 
+    /// Now and then somebody looks at what waits.
+    async fn people_look(&mut self) {
+        let Some(mut dice) = self.people.clone() else { return };
+        let outcome = if dice.below(100) < 35 {
+            people::look(&self.rig.treasury, &mut |n| dice.below(n)).await
+        } else {
+            Ok(())
+        };
+        self.people = Some(dice);
+        match outcome {
+            Err(TreasuryError::TooLate { .. }) => {}
+            other => drop(self.bear(other)),
+        }
+    }
+
+    /// As a shop does: asks again until it is told of one. What it was not told of, nobody pays.
+    async fn ask_invoice(&mut self, n: u8) -> Invoice {
+        for _ in 0..50 {
+            let made = self.rig.ask_invoice(n, COIN / 10).await;
+            let Some(invoice) = self.bear(made) else { continue };
+            let told = if self.rig.breaker.passes("invoice made, after commit") {
+                Ok(invoice)
+            } else {
+                Err(TreasuryError::BrokenOff("invoice made, after commit"))
+            };
+            if let Some(invoice) = self.bear(told) {
+                return invoice;
+            }
+        }
+        panic!("no answer to an order");
+    }
+
     async fn pay_in(&mut self) {
         if self.dice.below(3) == 0 {
             let n = u8::try_from(1 + self.dice.below(CUSTOMERS)).unwrap();
-            let invoice = self.rig.invoice(n, COIN / 10).await;
+            let invoice = self.ask_invoice(n).await;
             self.invoices.push((invoice.id, n, invoice.address));
         }
         let at = usize::try_from(self.dice.below(self.invoices.len() as u64)).unwrap();
@@ -193,6 +247,7 @@ impl History {
     /// Nothing fails any more; everything comes to its end.
     async fn settle(&mut self) {
         *self.rig.breaker.dice.lock().unwrap() = None;
+        *self.rig.breaker.later.lock().unwrap() = None;
         *self.rig.node.faults.lock().unwrap() = None;
         *self.rig.node.price.lock().unwrap() = None;
         self.rig.restart();
@@ -206,6 +261,7 @@ impl History {
             self.rig.clock.advance(Duration::from_secs(601));
             self.rig.chain.mine(1).unwrap();
             self.rig.follow().await;
+            people::approve_all(&self.rig.treasury).await;
             self.rig.payer.step().await.unwrap();
         }
         self.rig.clock.advance(3 * HOUR);
@@ -246,16 +302,28 @@ impl History {
         let open = self.rig.treasury.open_transactions(ASSET).await.unwrap();
         assert!(open.is_empty(), "nonces with a gap: {open:?}");
     }
+
+    async fn came(&self) -> Came {
+        let mut came = Came { asked: self.payouts.len(), ..Came::default() };
+        for id in self.payouts.iter().filter_map(|asked| asked.id) {
+            match self.rig.treasury.approvers(id).await.unwrap().len() {
+                0 => {}
+                1 => came.looked_at += 1,
+                _ => came.by_two += 1,
+            }
+        }
+        came
+    }
 }
 
-async fn run(store: Store, seed: u64) -> usize {
+async fn run(store: Store, seed: u64) -> Came {
     let mut history = History::begin(store, seed).await;
     for _ in 0..50 {
         history.step().await;
     }
     history.settle().await;
     history.judge().await;
-    history.payouts.len()
+    history.came().await
 }
 
 fn each_seed(usual: u64, on_postgres: bool) {
@@ -269,7 +337,7 @@ fn each_seed(usual: u64, on_postgres: bool) {
     };
     // One thread: what runs beside each other still takes turns, and nothing is handed from thread to thread.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let mut payouts = 0;
+    let mut all = Came::default();
     for seed in seeds.clone() {
         let dir = TestDir::new();
         let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
@@ -281,15 +349,24 @@ fn each_seed(usual: u64, on_postgres: bool) {
             })
         }));
         match outcome {
-            Ok(asked) => payouts += asked,
+            Ok(came) => {
+                all.asked += came.asked;
+                all.looked_at += came.looked_at;
+                all.by_two += came.by_two;
+            }
             Err(cause) => {
                 eprintln!("failed with GRUVE_FAULT_SEED={seed}");
                 std::panic::resume_unwind(cause);
             }
         }
     }
-    println!("seeds {seeds:?}: {payouts} payouts, each paid once or refused");
-    assert!(seeds.end - seeds.start < 10 || payouts > 0, "the histories asked for nothing");
+    let Came { asked, looked_at, by_two } = all;
+    println!(
+        "seeds {seeds:?}: {asked} payouts, each paid once or refused; {looked_at} were approved by one person, \
+         {by_two} by two"
+    );
+    let is_few = seeds.end - seeds.start < 10;
+    assert!(is_few || looked_at.min(by_two) > 0, "the histories asked for nothing that waits");
 }
 
 #[test]

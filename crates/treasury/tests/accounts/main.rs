@@ -6,6 +6,8 @@ mod ether;
 mod faults;
 mod payins;
 mod payouts;
+#[path = "../fake/people.rs"]
+mod people;
 mod points;
 mod restored;
 mod rig;

@@ -1,5 +1,6 @@
 //! A treasury, a development chain behind HTTP, and a follower between them.
 
+use crate::people;
 use async_trait::async_trait;
 use gruve_chain::devchain::DevServer;
 use gruve_chain::devchain::eth::{EthDevChain, EthDevParams, EthDevWork, EthDifficulty};
@@ -16,7 +17,7 @@ use gruve_store::testing::TestDir;
 use gruve_store::{Store, transact};
 use gruve_treasury::{
     AccountBlock, AccountChainWallet, CrashPoints, Invoice, NewInvoice, NewPayout, Payer, Payout,
-    Purpose, Seed, SweepPolicy, Treasury, TreasuryConfig, TreasuryError,
+    PayoutLimits, Purpose, Seed, SweepPolicy, Treasury, TreasuryConfig, TreasuryError,
 };
 use gruve_units::{
     AccountId, Amount, Asset, Duration, InvoiceId, ManualClock, PayoutId, SeededEntropy, Timestamp,
@@ -66,8 +67,12 @@ pub struct Node {
     pub faults: Mutex<Option<Dice>>,
     /// One call of all to go wrong: its number from now, and how (a roll).
     nth: Mutex<Option<(u64, u64)>>,
-    calls: Mutex<u64>,
+    calls: Mutex<Vec<&'static [u64]>>,
     late: Mutex<Vec<Vec<u8>>>,
+    /// Whether what the follower asks for goes wrong, too.
+    pub misleads_follower: Mutex<bool>,
+    /// The hashes that were told last, by height: what a late answer says.
+    told: Mutex<HashMap<u64, [u8; 32]>>,
     /// All transactions that were to be sent.
     pub sent: Mutex<Vec<Vec<u8>>>,
     pub chain_id: Mutex<Option<u64>>,
@@ -77,16 +82,23 @@ pub struct Node {
     pub deaf: Mutex<bool>,
 }
 
+/// How a sending goes wrong: lost; its answer lost; late; twice; refused; done and refused; not done and said to be.
+const SENDING: [u64; 7] = [0, 8, 16, 22, 28, 34, 38];
+/// How a question goes wrong: no answer.
+const ASKING: [u64; 1] = [0];
+/// How a question for a block's hash goes wrong: no answer, and one from before.
+const FOLLOWING: [u64; 2] = [0, 8];
+
 fn lost() -> NodeError {
     NodeError::TimedOut { host: "fake".into(), method: "any", after: Duration::from_secs(30) }
 }
 
 impl Node {
-    fn roll(&self) -> u64 {
+    fn roll(&self, ways: &'static [u64]) -> u64 {
         let mut calls = self.calls.lock().unwrap();
-        *calls += 1;
+        calls.push(ways);
         if let Some((number, roll)) = *self.nth.lock().unwrap()
-            && *calls == number
+            && calls.len() as u64 == number
         {
             return roll;
         }
@@ -94,8 +106,14 @@ impl Node {
         self.faults.lock().unwrap().as_mut().map_or(1_000, |dice| dice.below(100))
     }
 
-    /// Has one call from now on go wrong, and none with `None`; gives how many there were.
-    pub fn fail_nth(&self, nth: Option<(u64, u64)>) -> u64 {
+    /// A roll for what the follower asks for.
+    fn misleads(&self, ways: &'static [u64]) -> u64 {
+        if *self.misleads_follower.lock().unwrap() { self.roll(ways) } else { 1_000 }
+    }
+
+    /// Has one call from now on go wrong, and none with `None`; gives those there were, each as the rolls by
+    /// which it goes wrong in another way.
+    pub fn fail_nth(&self, nth: Option<(u64, u64)>) -> Vec<&'static [u64]> {
         *self.nth.lock().unwrap() = nth;
         std::mem::take(&mut *self.calls.lock().unwrap())
     }
@@ -116,7 +134,7 @@ impl AccountNode for Node {
         if let Some(told) = told { Ok(told) } else { self.real.chain_id().await }
     }
     async fn height(&self) -> Result<u64, NodeError> {
-        if self.roll() < 3 { Err(lost()) } else { self.real.height().await }
+        if self.roll(&ASKING) < 3 { Err(lost()) } else { self.real.height().await }
     }
     async fn is_syncing(&self) -> Result<bool, NodeError> {
         self.real.is_syncing().await
@@ -125,13 +143,22 @@ impl AccountNode for Node {
         self.real.peers().await
     }
     async fn block_at(&self, height: u64) -> Result<Option<EthBlock>, NodeError> {
-        self.real.block_at(height).await
+        if self.misleads(&ASKING) < 4 { Err(lost()) } else { self.real.block_at(height).await }
     }
     async fn hash_at(&self, height: u64) -> Result<Option<[u8; 32]>, NodeError> {
-        self.real.hash_at(height).await
+        let before = self.told.lock().unwrap().get(&height).copied();
+        let now = self.real.hash_at(height).await?;
+        if let Some(now) = now {
+            self.told.lock().unwrap().insert(height, now);
+        }
+        match self.misleads(&FOLLOWING) {
+            0..4 => Err(lost()),
+            4..10 => Ok(before),
+            _ => Ok(now),
+        }
     }
     async fn block(&self, hash: &[u8; 32]) -> Result<Option<EthBlock>, NodeError> {
-        self.real.block(hash).await
+        if self.misleads(&ASKING) < 4 { Err(lost()) } else { self.real.block(hash).await }
     }
     async fn uncle(
         &self,
@@ -157,7 +184,11 @@ impl AccountNode for Node {
         account: &EthAddress,
         at: AccountAt,
     ) -> Result<u64, NodeError> {
-        if self.roll() < 4 { Err(lost()) } else { self.real.transaction_count(account, at).await }
+        if self.roll(&ASKING) < 4 {
+            Err(lost())
+        } else {
+            self.real.transaction_count(account, at).await
+        }
     }
     async fn pending(&self) -> Result<Option<Vec<EthTransaction>>, NodeError> {
         self.real.pending().await
@@ -167,7 +198,7 @@ impl AccountNode for Node {
         if *self.deaf.lock().unwrap() {
             return Err(lost());
         }
-        match self.roll() {
+        match self.roll(&SENDING) {
             // The request is lost.
             0..8 => Err(lost()),
             // The answer is lost.
@@ -199,7 +230,7 @@ impl AccountNode for Node {
     }
     async fn gas_price(&self) -> Result<U256, NodeError> {
         let told = *self.price.lock().unwrap();
-        match (self.roll(), told) {
+        match (self.roll(&ASKING), told) {
             (0..4, _) => Err(lost()),
             (_, Some(told)) => Ok(U256::from(told) * U256::from(wei::GWEI)),
             (_, None) => self.real.gas_price().await,
@@ -227,6 +258,8 @@ struct Sink {
 #[derive(Default)]
 pub struct Breaker {
     pub dice: Mutex<Option<Dice>>,
+    /// The same for the points that came later, where a history has them.
+    pub later: Mutex<Option<Dice>>,
     /// Breaks off at this point only.
     pub at: Mutex<Option<&'static str>>,
     /// Breaks off when so many points have been passed, counted down; zero is never.
@@ -241,7 +274,8 @@ impl CrashPoints for Breaker {
         *passed += 1;
         let is_nth = *passed == *self.nth.lock().unwrap();
         drop(passed);
-        !here && !is_nth && self.dice.lock().unwrap().as_mut().is_none_or(|d| d.below(100) >= 12)
+        let dice = if people::is_later(point) { &self.later } else { &self.dice };
+        !here && !is_nth && dice.lock().unwrap().as_mut().is_none_or(|d| d.below(100) >= 12)
     }
 }
 
@@ -338,6 +372,8 @@ pub struct Rig {
     pub breaker: Arc<Breaker>,
     /// The cap of the hot address.
     pub sweep: Option<SweepPolicy>,
+    /// Up to what payouts leave without a person; above the second, in a day, two are needed.
+    pub looks: Option<(i64, i64)>,
     follower: Arc<Follower<AccountChain>>,
     sink: Arc<Sink>,
     _server: DevServer,
@@ -351,14 +387,19 @@ fn open_treasury(
     node: &Arc<Node>,
     breaker: &Arc<Breaker>,
     sweep: Option<SweepPolicy>,
+    looks: Option<(i64, i64)>,
 ) -> Treasury {
     let mut wallet = AccountChainWallet::new(ASSET, 61, false, node.clone());
     wallet.confirmations = CONFIRMATIONS;
     wallet.reorg_limit = REORG_LIMIT;
-    wallet.payouts.auto_approve_max = 1_000 * COIN;
+    wallet.payouts.auto_approve_max = looks.map_or(1_000 * COIN, |l| l.0);
     wallet.cold = sweep;
     let mut config = TreasuryConfig::new(Seed::from_bytes([42; 32])).with_accounts(wallet);
     config.converted = vec![Asset::Usd];
+    if let Some((_, two_above)) = looks {
+        let (customer_day, house_day, two_above) = (None, None, Some(two_above));
+        config.limits = vec![PayoutLimits { asset: ASSET, customer_day, house_day, two_above }];
+    }
     let treasury = Treasury::new(store.clone(), clock.clone(), entropy.clone(), config).unwrap();
     treasury.break_off_with(breaker.clone());
     treasury
@@ -385,6 +426,8 @@ impl Rig {
             nth: Mutex::default(),
             calls: Mutex::default(),
             late: Mutex::default(),
+            misleads_follower: Mutex::default(),
+            told: Mutex::default(),
             sent: Mutex::default(),
             chain_id: Mutex::default(),
             price: Mutex::default(),
@@ -392,7 +435,7 @@ impl Rig {
             deaf: Mutex::default(),
         });
         let breaker = Arc::new(Breaker::default());
-        let treasury = open_treasury(&store, &clock, &entropy, &node, &breaker, None);
+        let treasury = open_treasury(&store, &clock, &entropy, &node, &breaker, None, None);
         let sink = Arc::new(Sink {
             store: Mutex::new(store.clone()),
             treasury: Mutex::new(treasury.clone()),
@@ -419,6 +462,7 @@ impl Rig {
             payer,
             breaker,
             sweep: None,
+            looks: None,
             follower,
             sink,
             _server: server,
@@ -440,8 +484,15 @@ impl Rig {
     /// As after a kill: everything in memory is gone.
     pub fn restart(&mut self) {
         let (clock, node, sweep) = (&self.clock, &self.node, self.sweep.clone());
-        self.treasury =
-            open_treasury(&self.store, clock, &self.entropy, node, &self.breaker, sweep);
+        self.treasury = open_treasury(
+            &self.store,
+            clock,
+            &self.entropy,
+            node,
+            &self.breaker,
+            sweep,
+            self.looks,
+        );
         *self.sink.treasury.lock().unwrap() = self.treasury.clone();
         self.payer = Payer::new(self.treasury.clone());
     }
@@ -499,12 +550,16 @@ impl Rig {
     }
 
     pub async fn invoice(&self, n: u8, minor: i64) -> Invoice {
+        self.ask_invoice(n, minor).await.unwrap()
+    }
+
+    /// The same where the house may break off.
+    pub async fn ask_invoice(&self, n: u8, minor: i64) -> Result<Invoice, TreasuryError> {
         let (account, amount, purpose) = (account(n), gwei(minor), Purpose::TopUp);
         let new = NewInvoice { account, amount, purpose, ttl: HOUR };
         transact!(self.store, tx -> Result<Invoice, TreasuryError> => {
             self.treasury.create_invoice(tx, new).await
         })
-        .unwrap()
     }
 
     pub async fn look(&self, id: InvoiceId) -> Invoice {

@@ -37,6 +37,8 @@ impl Dice {
 struct State {
     /// Place is height.
     blocks: Vec<LeanBlock>,
+    /// The chain as it was before the newest reorganisation: what an answer under way may still say.
+    earlier: Vec<LeanBlock>,
     mempool: Vec<LeanTx>,
     serial: u64,
     /// Transactions as they are written, by id: those of the house, and of who pays it.
@@ -72,6 +74,17 @@ impl FakeChain {
 
     pub fn block(&self, height: u64) -> Option<LeanBlock> {
         self.lock().blocks.get(usize::try_from(height).unwrap()).cloned()
+    }
+
+    /// The hash at a height as it was told before the newest reorganisation.
+    pub fn earlier_hash(&self, height: u64) -> Option<[u8; 32]> {
+        self.lock().earlier.get(usize::try_from(height).unwrap()).map(|b| b.hash)
+    }
+
+    /// A block by its hash: nodes keep those that a reorganisation has left behind.
+    pub fn block_of(&self, hash: &[u8; 32]) -> Option<LeanBlock> {
+        let s = self.lock();
+        s.blocks.iter().chain(&s.earlier).find(|b| b.hash == *hash).cloned()
     }
 
     /// A block as nodes write it, with those of its transactions whose bytes are known.
@@ -207,6 +220,7 @@ impl FakeChain {
         let mut s = self.lock();
         let depth = usize::try_from(depth).unwrap();
         let keep = s.blocks.len().saturating_sub(depth).max(1);
+        s.earlier = s.blocks.clone();
         let gone = s.blocks.split_off(keep);
         let mut waiting: Vec<LeanTx> =
             gone.into_iter().flat_map(|b| b.txs).filter(|t| !t.coinbase).collect();

@@ -3,17 +3,20 @@
 #![allow(dead_code)] // each test file uses its part
 
 pub mod chain;
+pub mod follow;
 pub mod node;
+pub mod people;
 
 use async_trait::async_trait;
 use chain::FakeChain;
-use gruve_chain::{BlockRef, ChainParams, NetworkName, params_for, script_for_address};
+use follow::{Blocks, Books, Unbroken, broken};
+use gruve_chain::{BlockRef, ChainParams, Follower, NetworkName, params_for, script_for_address};
 use gruve_ledger::{Account, AccountKind, Entry, Posted, balance, post};
 use gruve_store::{Store, Tx, transact};
 use gruve_treasury::{
-    BankAccount, ChainWallet, DepthStep, Dispute, ExternalSigner, GatherPolicy, Invoice,
-    InvoiceSink, InvoiceState, NewInvoice, NewPayout, Payer, Purpose, Seed, SinkError, SweepPolicy,
-    Treasury, TreasuryConfig, TreasuryError,
+    BankAccount, ChainWallet, CrashPoints, DepthStep, Dispute, ExternalSigner, GatherPolicy,
+    Invoice, InvoiceSink, InvoiceState, NewInvoice, NewPayout, Payer, PayoutLimits, Purpose, Seed,
+    SinkError, SweepPolicy, Treasury, TreasuryConfig, TreasuryError,
 };
 use gruve_units::{
     AccountId, Amount, Asset, Blame, ContractId, InvoiceId, ManualClock, PayoutId, SeededEntropy,
@@ -117,6 +120,8 @@ pub struct House {
     pub node: Arc<FakeNode>,
     pub treasury: Treasury,
     pub payer: Payer,
+    /// Brings blocks as it does in the house, through the node that may fail.
+    pub follower: Arc<Follower<Blocks>>,
     pub refuses: bool,
     /// Whether blocks pay their reward to the house.
     pub farm: bool,
@@ -147,6 +152,8 @@ pub struct Policies {
     pub gather: Option<GatherPolicy>,
     /// Where larger pay-ins need more blocks.
     pub depths: Vec<DepthStep>,
+    /// Up to what payouts leave without a person; above the second, in a day, two are needed.
+    pub looks: Option<(i64, i64)>,
     /// Who signs elsewhere; the house has another seed then.
     pub signer: Option<ExternalSigner>,
 }
@@ -163,6 +170,11 @@ pub fn open_treasury(
     config.chains[0].sweep.clone_from(&policies.sweep);
     config.chains[0].gather = policies.gather;
     config.chains[0].depths.clone_from(&policies.depths);
+    if let Some((auto_approve_max, two_above)) = policies.looks {
+        config.chains[0].payouts.auto_approve_max = auto_approve_max;
+        let (customer_day, house_day, two_above) = (None, None, Some(two_above));
+        config.limits = vec![PayoutLimits { asset: ASSET, customer_day, house_day, two_above }];
+    }
     if let Some(signer) = &policies.signer {
         config.seed = Seed::from_bytes([99; 32]);
         config.chains[0].signer = Some(signer.clone());
@@ -200,6 +212,8 @@ impl House {
         let node = Arc::new(FakeNode::new(chain.clone(), params()));
         let treasury = open_treasury(&store, &clock, &entropy, &node, refuses, &policies);
         let payer = Payer::new(treasury.clone());
+        let books = Books { store: store.clone(), treasury: treasury.clone() };
+        let follower = follow::follower(&node, books, Arc::new(Unbroken));
         let house = House {
             store,
             clock,
@@ -208,6 +222,7 @@ impl House {
             node,
             treasury,
             payer,
+            follower,
             refuses,
             farm: false,
             policies,
@@ -222,11 +237,23 @@ impl House {
         self.treasury =
             open_treasury(&self.store, &self.clock, &self.entropy, node, self.refuses, policies);
         self.payer = Payer::new(self.treasury.clone());
+        self.follower = follow::follower(&self.node, self.books(), Arc::new(Unbroken));
     }
 
     /// Brings the database to the chain's tip.
     pub async fn follow(&self) {
         while self.follow_one(&mut || false).await.unwrap() {}
+    }
+
+    /// What blocks are booked by.
+    pub fn books(&self) -> Books {
+        Books { store: self.store.clone(), treasury: self.treasury.clone() }
+    }
+
+    /// Has this life break off where `breaks` says, in the treasury and where blocks are booked.
+    pub fn break_off_with(&mut self, breaks: Arc<dyn CrashPoints>) {
+        self.treasury.break_off_with(breaks.clone());
+        self.follower = follow::follower(&self.node, self.books(), breaks);
     }
 
     /// One block nearer to the chain's tip; `breaks` is asked before and after the commit. Gives
@@ -235,53 +262,20 @@ impl House {
         &self,
         breaks: &mut (dyn FnMut() -> bool + Send),
     ) -> Result<bool, TreasuryError> {
-        let top = {
-            let mut tx = self.store.read().await?;
-            self.treasury.known_blocks(&mut tx, ASSET, 1).await?.first().copied()
-        };
-        let broken = |b: bool| if b { Err(TreasuryError::BrokenOff("follower")) } else { Ok(()) };
+        let books = self.books();
+        let top = books.top().await?;
         let before = breaks();
         let left = |t: &BlockRef| self.chain.block(t.height).is_none_or(|b| b.hash != t.hash);
         if let Some(top) = top.filter(left) {
-            transact!(self.store, tx -> Result<(), TreasuryError> => {
-                self.disconnect(tx, &top).await?;
-                broken(before)
-            })?;
+            books.disconnect(&top, before).await?;
             broken(breaks())?;
             return Ok(true);
         }
         let height = top.map_or(0, |t| t.height + 1);
         let Some(block) = self.chain.block(height) else { return Ok(false) };
-        transact!(self.store, tx -> Result<(), TreasuryError> => {
-            let effects = self.treasury.connect_block(tx, ASSET, height, &block).await?;
-            for reward in &effects.rewards {
-                let reason = format!("test:reward:{height}:{}", self.treasury_connection(tx).await);
-                let lane = Account::Rewards("sha256d".parse().unwrap());
-                let (debit, at) = (Account::ChainMaturing, Timestamp(0));
-                post(tx, &Entry::transfer(reason, "test", at, debit, lane, reward.value)).await?;
-            }
-            broken(before)
-        })?;
+        books.connect(height, &block, before).await?;
         broken(breaks())?;
         Ok(true)
-    }
-
-    async fn treasury_connection(&self, tx: &mut Tx) -> i64 {
-        let row = tx.fetch_one("SELECT connections FROM treasury_chains", &[]).await.unwrap();
-        row.get("connections").unwrap()
-    }
-
-    async fn disconnect(&self, tx: &mut Tx, top: &BlockRef) -> Result<(), TreasuryError> {
-        let effects = self.treasury.disconnect_block(tx, ASSET, top).await?;
-        if !effects.orphaned.is_empty() {
-            let value = sat(5_000_000_000);
-            let reason = format!("test:orphan:{}", self.treasury_connection(tx).await)
-                + &format!(":{}", top.height);
-            let lane = Account::Rewards("sha256d".parse().unwrap());
-            let (credit, at) = (Account::ChainMaturing, Timestamp(0));
-            post(tx, &Entry::transfer(reason, "test", at, lane, credit, value)).await?;
-        }
-        Ok(())
     }
 
     pub fn coinbase_script(&self) -> Vec<u8> {
@@ -330,11 +324,20 @@ impl House {
     }
 
     pub async fn invoice_in(&self, n: u8, amount: Amount, purpose: Purpose) -> Invoice {
+        self.ask_invoice(n, amount, purpose).await.unwrap()
+    }
+
+    /// The same where the house may break off.
+    pub async fn ask_invoice(
+        &self,
+        n: u8,
+        amount: Amount,
+        purpose: Purpose,
+    ) -> Result<Invoice, TreasuryError> {
         let new = NewInvoice { account: account(n), amount, purpose, ttl: HOUR };
         transact!(self.store, tx -> Result<Invoice, TreasuryError> => {
             self.treasury.create_invoice(tx, new).await
         })
-        .unwrap()
     }
 
     pub async fn look(&self, id: InvoiceId) -> Invoice {

@@ -3,8 +3,8 @@
 use super::chain::{Dice, FakeChain};
 use async_trait::async_trait;
 use gruve_chain::{
-    BlockRef, ChainInfo, ChainParams, FeeRate, Node, NodeError, SendOutcome, SubmitOutcome,
-    Template, TransactionPlace,
+    BlockRef, ChainInfo, ChainParams, FeeRate, LeanBlock, Node, NodeError, SendOutcome,
+    SubmitOutcome, Template, TransactionPlace,
 };
 use std::sync::{Arc, Mutex};
 
@@ -14,7 +14,7 @@ pub struct FakeNode {
     faults: Mutex<Option<Dice>>,
     /// One call of all to go wrong: its number from now, and how (a roll of [`FakeNode::roll`]).
     nth: Mutex<Option<(u64, u64)>>,
-    calls: Mutex<u64>,
+    calls: Mutex<Vec<&'static [u64]>>,
     rate: Mutex<Option<i64>>,
     late: Mutex<Vec<Vec<u8>>>,
     /// Calls about its pool that it answers before it fails; `None` when it knows no such call.
@@ -22,6 +22,15 @@ pub struct FakeNode {
     /// How often it was asked for all that waits, and for one transaction.
     pool_asked: Mutex<(u64, u64)>,
 }
+
+/// How a sending goes wrong: lost; its answer lost; late; twice; refused; done and refused; not done and said to be.
+const SENDING: [u64; 7] = [0, 8, 16, 22, 28, 34, 38];
+/// How a question goes wrong: no answer.
+const ASKING: [u64; 1] = [0];
+/// How a question about fees goes wrong: no answer, and no estimate.
+const PRICING: [u64; 2] = [0, 8];
+/// How the question for a block's hash goes wrong: no answer, and one from before a reorganisation.
+const FOLLOWING: [u64; 2] = [0, 8];
 
 fn lost() -> NodeError {
     let after = std::time::Duration::from_secs(30);
@@ -37,8 +46,9 @@ impl FakeNode {
         FakeNode { chain, params, faults, nth, calls, rate, late, pool, pool_asked }
     }
 
-    /// Has one call from now on go wrong, and none with `None`; gives how many there were.
-    pub fn fail_nth(&self, nth: Option<(u64, u64)>) -> u64 {
+    /// Has one call from now on go wrong, and none with `None`; gives those there were, each as the rolls by
+    /// which it goes wrong in another way.
+    pub fn fail_nth(&self, nth: Option<(u64, u64)>) -> Vec<&'static [u64]> {
         *self.nth.lock().unwrap() = nth;
         std::mem::take(&mut *self.calls.lock().unwrap())
     }
@@ -72,6 +82,23 @@ impl FakeNode {
         }
     }
 
+    /// What is at a height, for who follows: the answer is lost, or late by a reorganisation.
+    pub fn followed_hash(&self, height: u64) -> Result<Option<[u8; 32]>, NodeError> {
+        match self.roll(&FOLLOWING) {
+            0..5 => Err(lost()),
+            5..10 => Ok(self.chain.earlier_hash(height)),
+            _ => Ok(self.chain.block(height).map(|b| b.hash)),
+        }
+    }
+
+    /// A block, for who follows.
+    pub fn followed_block(&self, hash: &[u8; 32]) -> Result<LeanBlock, NodeError> {
+        if self.roll(&ASKING) < 5 {
+            return Err(lost());
+        }
+        self.chain.block_of(hash).ok_or_else(|| NodeError::NotReady("no such block".into()))
+    }
+
     /// Requests that were under way arrive now.
     pub fn deliver_late(&self) {
         for bytes in std::mem::take(&mut *self.late.lock().unwrap()) {
@@ -79,11 +106,11 @@ impl FakeNode {
         }
     }
 
-    fn roll(&self) -> u64 {
+    fn roll(&self, ways: &'static [u64]) -> u64 {
         let mut calls = self.calls.lock().unwrap();
-        *calls += 1;
+        calls.push(ways);
         if let Some((number, roll)) = *self.nth.lock().unwrap()
-            && *calls == number
+            && calls.len() as u64 == number
         {
             return roll;
         }
@@ -107,7 +134,7 @@ impl Node for FakeNode {
     }
 
     async fn tip(&self) -> Result<BlockRef, NodeError> {
-        if self.roll() < 5 {
+        if self.roll(&ASKING) < 5 {
             return Err(lost());
         }
         let height = self.chain.height();
@@ -118,16 +145,17 @@ impl Node for FakeNode {
         Ok(self.chain.block(height).map(|b| b.hash))
     }
 
-    /// For what made a coin; what is followed is handed over by the test.
+    /// For what made a coin; what is followed is asked for by [`FakeNode::followed_hash`] and
+    /// [`FakeNode::followed_block`].
     async fn block(&self, hash: &[u8; 32]) -> Result<Vec<u8>, NodeError> {
-        if self.roll() < 5 {
+        if self.roll(&ASKING) < 5 {
             return Err(lost());
         }
         self.chain.block_bytes(hash).ok_or_else(|| NodeError::NotReady("no such block".into()))
     }
 
     async fn send_transaction(&self, bytes: &[u8]) -> Result<SendOutcome, NodeError> {
-        match self.roll() {
+        match self.roll(&SENDING) {
             // The request is lost.
             0..8 => Err(lost()),
             // The answer is lost.
@@ -166,7 +194,7 @@ impl Node for FakeNode {
     }
 
     async fn coin_is_unspent(&self, txid: &[u8; 32], vout: u32) -> Result<Option<bool>, NodeError> {
-        match self.roll() {
+        match self.roll(&ASKING) {
             0..3 => Err(lost()),
             _ => Ok(Some(self.chain.is_unspent(&(*txid, vout)))),
         }
@@ -183,7 +211,7 @@ impl Node for FakeNode {
     }
 
     async fn fee_rate(&self, _: u16) -> Result<Option<FeeRate>, NodeError> {
-        match self.roll() {
+        match self.roll(&PRICING) {
             0..6 => Err(lost()),
             6..12 => Ok(None),
             _ => Ok(self.rate.lock().unwrap().map(|minor_per_kvb| FeeRate { minor_per_kvb })),

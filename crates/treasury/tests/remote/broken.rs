@@ -1,11 +1,14 @@
 //! A service that never answers, and a house that breaks off anywhere.
 
+use crate::coins::paid_coins;
 use crate::fake::account;
 use crate::services::Mood;
-use crate::{Bench, bench, eur};
+use crate::{Bench, STORE, bench, eur};
 use gruve_store::Store;
 use gruve_treasury::remote::PATIENCE;
-use gruve_treasury::{CrashPoints, Heard, InvoiceState, Method, Purpose, TreasuryError};
+use gruve_treasury::{CrashPoints, Heard, Invoice, InvoiceState, Method, Purpose, TreasuryError};
+use gruve_units::Amount;
+use serde_json::json;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
@@ -92,6 +95,80 @@ impl CrashPoints for Fuse {
     }
 }
 
+impl Bench {
+    /// Asks for an invoice until there is an answer.
+    async fn order(&mut self, n: u8, amount: Amount, purpose: Purpose) -> Invoice {
+        loop {
+            match self.house.ask_invoice(n, amount, purpose).await {
+                Ok(invoice) => return invoice,
+                Err(TreasuryError::BrokenOff(_)) => self.restart(),
+                Err(e) => panic!("{e}"),
+            }
+        }
+    }
+}
+
+pub(super) async fn broken_off_anywhere_a_payment_at_the_coin_server_is_booked_once(store: Store) {
+    let mut b = bench(store).await;
+    let mut fuse = 1;
+    loop {
+        b.restart();
+        let points = Arc::new(Fuse(AtomicI64::new(fuse)));
+        b.house.treasury.break_off_with(points.clone());
+        let before = (b.available(1).await, b.at("btcpay").await);
+        let invoice = b.order(1, eur(500), Purpose::TopUp).await;
+        let url = loop {
+            match b.open(1, &invoice, Method::BtcPay).await {
+                Ok(url) => break url,
+                Err(TreasuryError::BrokenOff(_)) => b.restart(),
+                Err(e) => panic!("{e}"),
+            }
+        };
+        // Only where the customer was led to is anything paid: first a part, then the rest, and the server tells
+        // of each.
+        let name = url.rsplit('/').next().unwrap().to_owned();
+        let place = format!("api/v1/stores/{STORE}/invoices/{name}");
+        let methods = format!("{place}/payment-methods");
+        b.service.put(&methods, paid_coins("0.00004", "Settled"));
+        b.service.set(&place, &json!({ "status": "Expired", "additionalStatus": "PaidPartial" }));
+        b.heard(&format!("part{fuse}"), &name).await;
+        b.service.put(&methods, paid_coins("0.0001", "Settled"));
+        b.service.set(&place, &json!({ "status": "Settled", "additionalStatus": "PaidLate" }));
+        while b.state(&invoice).await != InvoiceState::Confirmed {
+            b.house.clock.advance(Duration::from_secs(600));
+            match b.house.treasury.poll_checkouts().await {
+                Ok(_) => {}
+                Err(TreasuryError::BrokenOff(_)) => b.restart(),
+                Err(e) => panic!("{e}"),
+            }
+        }
+        // Told once more, it is the same payment.
+        b.heard(&format!("rest{fuse}"), &name).await;
+        let has = (b.available(1).await, b.at("btcpay").await);
+        assert_eq!(has, (before.0 + 500, before.1 + 500), "fuse {fuse}");
+        if points.0.load(Ordering::SeqCst) > 0 {
+            break;
+        }
+        fuse += 1;
+    }
+    assert!(fuse > 5, "{fuse} points were tried");
+    b.house.check().await;
+}
+
+impl Bench {
+    /// A delivery of the coin server, made again until it is taken, as the server does.
+    async fn heard(&mut self, id: &str, invoice: &str) {
+        loop {
+            match self.delivered(id, invoice).await {
+                Ok(Heard::Yes) => return,
+                Ok(other) => panic!("{other:?}"),
+                Err(TreasuryError::BrokenOff(_)) => self.restart(),
+                Err(e) => panic!("{e}"),
+            }
+        }
+    }
+}
+
 pub(super) async fn broken_off_anywhere_a_card_payment_is_booked_once_and_given_back_once(
     store: Store,
 ) {
@@ -101,7 +178,7 @@ pub(super) async fn broken_off_anywhere_a_card_payment_is_booked_once_and_given_
         b.restart();
         let points = Arc::new(Fuse(AtomicI64::new(fuse)));
         b.house.treasury.break_off_with(points.clone());
-        let invoice = b.house.invoice_in(1, eur(500), Purpose::TopUp).await;
+        let invoice = b.order(1, eur(500), Purpose::TopUp).await;
         let url = loop {
             match b.open(1, &invoice, Method::Card).await {
                 Ok(url) => break url,

@@ -65,7 +65,7 @@ pub(super) async fn coins_that_no_block_confirms_are_not_credited(store: Store) 
 }
 
 /// Payment methods of an invoice at 50,000 euros a coin.
-fn paid_coins(coins: &str, status: &str) -> Value {
+pub(super) fn paid_coins(coins: &str, status: &str) -> Value {
     json!([{ "paymentMethodPaid": coins, "rate": "50000",
         "payments": [{ "value": coins, "status": status }] }])
 }

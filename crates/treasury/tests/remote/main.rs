@@ -59,6 +59,7 @@ gruve_store::laws! { remote: [
     a_session_whose_answer_was_lost_is_followed_by_another,
     places_of_a_service_that_is_gone_do_not_stand_in_the_way,
     broken_off_anywhere_a_card_payment_is_booked_once_and_given_back_once,
+    broken_off_anywhere_a_payment_at_the_coin_server_is_booked_once,
 ]}
 
 const STORE: &str = "Store1";
@@ -140,10 +141,14 @@ impl Bench {
     }
 
     async fn delivery(&self, id: &str, invoice: &str) -> Heard {
+        self.delivered(id, invoice).await.unwrap()
+    }
+
+    async fn delivered(&self, id: &str, invoice: &str) -> Result<Heard, TreasuryError> {
         let body = json!({ "deliveryId": id, "type": "InvoiceSettled", "storeId": STORE, "invoiceId": invoice });
         let body = body.to_string();
         let header = format!("sha256={}", signed("btc-hook", &[body.as_bytes()]));
-        self.house.treasury.hear_btcpay(&header, body.as_bytes()).await.unwrap()
+        self.house.treasury.hear_btcpay(&header, body.as_bytes()).await
     }
 
     /// The customer pays the session at the service.
