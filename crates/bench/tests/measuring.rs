@@ -183,9 +183,14 @@ fn a_paced_run_sends_at_its_rate_and_times_every_answer() {
     // Never above the rate; below it where the machine is busy.
     assert!(report.answers["accepted"].sent <= 2_101, "{report:?}");
     assert!(report.latency.count > 0 && report.latency.p99_us >= report.latency.p50_us);
+    assert_eq!(report.latency.count, report.latency_first.count + report.latency_later.count);
+    assert!(report.latency_later.count > 0, "{report:?}");
     // How late they left is part of that.
     let late = report.late.unwrap();
-    assert!(late.count > 0 && late.p50_us <= report.latency.p50_us, "{report:?}");
+    assert!(
+        late.count == report.latency.count && late.p50_us <= report.latency.p50_us,
+        "{report:?}"
+    );
 }
 
 #[test]
@@ -266,6 +271,8 @@ fn a_report_as_json_has_the_documented_fields() {
         "answers_per_second",
         "accepted_per_second",
         "latency",
+        "latency_first",
+        "latency_later",
         "late",
         "answers",
         "acknowledged",
@@ -345,6 +352,11 @@ fn a_swarm_attacks_an_ethash_lane_in_every_way_and_honest_miners_lose_no_share()
     assert!(report.is_clean(), "{report:?}");
     let acknowledged = report.alone.acknowledged + report.beside.acknowledged;
     assert!(report.beside.acknowledged > 0);
+    // Six clients share what is counted, so that of most the first share is in it.
+    for run in [&report.alone, &report.beside] {
+        assert!(run.latency_first.count > 0 && run.latency_later.count > 0, "{run:?}");
+        assert_eq!(run.latency_first.count + run.latency_later.count, run.latency.count);
+    }
     assert_eq!(house.ask("count house").unwrap(), acknowledged, "all kept, and no others");
     for attack in attacks {
         let did = &report.swarm[attack.name()];
