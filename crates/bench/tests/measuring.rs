@@ -343,6 +343,7 @@ fn a_swarm_attacks_an_ethash_lane_in_every_way_and_honest_miners_lose_no_share()
     let attacks = [&others[..], &more, &[Attack::Worthless, Attack::Rates]].concat();
     let report = hostile(&HostileOptions {
         honest,
+        beside_user: Some("house.new{n}".to_owned()),
         hostile_user: "evil.m{n}".to_owned(),
         attacks: attacks.clone(),
         each: 3,
@@ -370,6 +371,7 @@ fn an_attack_on_a_lane_that_has_no_such_thing_is_refused() {
     let house = house();
     let refused = hostile(&HostileOptions {
         honest: run_of(&house, "accepted=1"),
+        beside_user: None,
         hostile_user: "evil.m{n}".to_owned(),
         attacks: vec![Attack::Worthless],
         each: 1,
@@ -388,6 +390,7 @@ fn a_swarm_attacks_in_every_way_and_honest_miners_lose_no_share() {
     let attacks: Vec<_> = Attack::ALL.into_iter().filter(|a| !of_ethash.contains(a)).collect();
     let report = hostile(&HostileOptions {
         honest,
+        beside_user: None,
         hostile_user: "evil.m{n}".to_owned(),
         attacks: attacks.clone(),
         each: 2,
@@ -417,6 +420,7 @@ fn an_attack_on_a_port_that_the_server_does_not_have_is_refused_before_anything_
     let house = house();
     let failed = hostile(&HostileOptions {
         honest: run_of(&house, "accepted=1"),
+        beside_user: None,
         hostile_user: "evil.m{n}".to_owned(),
         attacks: vec![Attack::Churn, Attack::V2Garbage],
         each: 1,
