@@ -35,6 +35,10 @@ pub(crate) struct Pending {
     pub(crate) kind: Kind,
     /// When it was sent, or should have been.
     pub(crate) sent_ns: u64,
+    /// How much later than that it left.
+    pub(crate) late_ns: u64,
+    /// Sent before any share of its connection was acknowledged.
+    pub(crate) is_first: bool,
 }
 
 /// What a connection has seen that its driver must know.
@@ -74,6 +78,8 @@ pub(crate) struct Connection {
     /// The name of the last job that a clean one replaced.
     stale_job: Option<(String, u32)>,
     last_good: Option<Try>,
+    /// A share of it was acknowledged.
+    has_brought: bool,
     /// When it was begun.
     pub(crate) begun_ns: u64,
     /// Hashes tried for jobs that are gone.
@@ -104,6 +110,7 @@ impl Connection {
             shares: None,
             stale_job: None,
             last_good: None,
+            has_brought: false,
             begun_ns: now_ns(),
             hashes: 0,
             heard_ns: 0,
@@ -128,7 +135,13 @@ impl Connection {
         let (id, share) = (self.next_id, eth.unhashed());
         eth.submit(id, &self.user, share, EthForm::Right, &mut self.out);
         self.next_id += 1;
-        self.pending.push_back(Pending { id, kind: Kind::Low, sent_ns });
+        self.pending.push_back(Pending {
+            id,
+            kind: Kind::Low,
+            sent_ns,
+            late_ns: 0,
+            is_first: !self.has_brought,
+        });
     }
 
     /// Hashes expected for one share, where there is work.
@@ -287,6 +300,7 @@ impl Connection {
                 while self.pending.front().is_some_and(|p| p.id <= u64::from(last)) {
                     let Some(pending) = self.pending.pop_front() else { break };
                     let reply = Reply { id: pending.id, outcome: Outcome::Accepted };
+                    self.has_brought = true;
                     told += 1;
                     see(self, Seen::Answer { pending, reply, in_order: true });
                 }
@@ -399,7 +413,10 @@ impl Connection {
         };
         let seen = place.and_then(|at| self.pending.remove(at).map(|p| (at, p)));
         match seen {
-            Some((at, pending)) => see(self, Seen::Answer { pending, reply, in_order: at == 0 }),
+            Some((at, pending)) => {
+                self.has_brought |= matches!(reply.outcome, Outcome::Accepted);
+                see(self, Seen::Answer { pending, reply, in_order: at == 0 });
+            }
             None => see(self, Seen::Stray),
         }
     }
@@ -450,7 +467,13 @@ impl Connection {
             };
             eth.submit(id, &self.user, share, form, &mut self.out);
             self.next_id += 1;
-            self.pending.push_back(Pending { id, kind, sent_ns });
+            self.pending.push_back(Pending {
+                id,
+                kind,
+                sent_ns,
+                late_ns: 0,
+                is_first: !self.has_brought,
+            });
             return Some(kind);
         }
         let shares = self.shares.as_mut()?;
@@ -480,7 +503,13 @@ impl Connection {
             };
             channel.submit(job, u32::try_from(id).unwrap_or(u32::MAX), this, form, out);
             self.next_id += 1;
-            self.pending.push_back(Pending { id, kind, sent_ns });
+            self.pending.push_back(Pending {
+                id,
+                kind,
+                sent_ns,
+                late_ns: 0,
+                is_first: !self.has_brought,
+            });
             return Some(kind);
         }
         match kind {
@@ -501,7 +530,13 @@ impl Connection {
             Kind::Malformed => text.write_malformed(id, shares.any(), size, out),
         }
         self.next_id += 1;
-        self.pending.push_back(Pending { id, kind, sent_ns });
+        self.pending.push_back(Pending {
+            id,
+            kind,
+            sent_ns,
+            late_ns: 0,
+            is_first: !self.has_brought,
+        });
         Some(kind)
     }
 

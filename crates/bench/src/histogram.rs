@@ -51,6 +51,18 @@ impl Histogram {
         self.sum += u128::from(ns);
     }
 
+    /// Both together.
+    #[must_use]
+    pub fn with(mut self, other: &Histogram) -> Histogram {
+        for (count, more) in self.counts.iter_mut().zip(&other.counts) {
+            *count += more;
+        }
+        self.count += other.count;
+        self.max = self.max.max(other.max);
+        self.sum += other.sum;
+        self
+    }
+
     /// The time that this part (0 to 1) of all does not exceed, nanoseconds; 0 when there is none.
     #[must_use]
     #[allow(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss)]
@@ -126,6 +138,18 @@ mod tests {
             assert!(given >= truth && given <= truth + truth / 60, "{part}: {given}");
         }
         assert_eq!(Histogram::default().quantile(0.99), 0);
+    }
+
+    #[test]
+    fn two_together_are_as_one_that_has_all() {
+        let (mut all, mut halves) =
+            (Histogram::default(), [Histogram::default(), Histogram::default()]);
+        for (n, ns) in [5, 70_000, 12, 1 << 30, 9_999].into_iter().enumerate() {
+            all.record(ns);
+            halves[n % 2].record(ns);
+        }
+        let [one, other] = halves;
+        assert_eq!(one.with(&other).quantiles(), all.quantiles());
     }
 
     #[test]

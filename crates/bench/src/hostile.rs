@@ -19,6 +19,8 @@ use std::sync::{Arc, mpsc};
 pub struct HostileOptions {
     /// The honest ones, which should be paced.
     pub honest: SubmitOptions,
+    /// The honest ones' login beside the swarm, where it is another: then they are newcomers, and not machines that the server knows.
+    pub beside_user: Option<String>,
     /// The attackers' login; the rest as the honest ones'.
     pub hostile_user: String,
     /// Which attacks.
@@ -73,7 +75,11 @@ pub fn hostile(options: &HostileOptions) -> Result<HostileReport, BenchError> {
     let (tell, told) = mpsc::channel();
     let (options_of_swarm, ends) = (options.clone(), over.clone());
     let attacking = std::thread::spawn(move || attack(fleet, &options_of_swarm, &told, &ends));
-    let beside = submit_and_tell(&options.honest, move || {
+    let mut honest = options.honest.clone();
+    if let Some(user) = &options.beside_user {
+        honest.fleet.user.clone_from(user);
+    }
+    let beside = submit_and_tell(&honest, move || {
         // Whoever attacks may have failed; that is told below.
         let _ = tell.send(());
     });

@@ -24,6 +24,14 @@ pub(crate) fn submit(report: &SubmitReport) -> String {
         report.answers_per_second, report.accepted_per_second
     );
     let _ = writeln!(text, "  submit to answer: {}", quantiles(&report.latency));
+    if report.latency_first.count > 0 {
+        for (what, part) in [
+            ("first shares of a connection", &report.latency_first),
+            ("all later ones", &report.latency_later),
+        ] {
+            let _ = writeln!(text, "    {what} ({}): {}", part.count, quantiles(part));
+        }
+    }
     if let Some(late) = &report.late {
         let _ = writeln!(text, "  of it, submits left late by: {}", quantiles(late));
     }

@@ -60,7 +60,12 @@ pub struct SubmitReport {
     pub accepted_per_second: f64,
     /// Submit to answer, within them.
     pub latency: Quantiles,
-    /// Of it, how late submits left because the generator could not send them when they were due; at a
+    /// Of these, submits that left before any share of their connection was acknowledged: a server may take who has brought nothing
+    /// for a stranger.
+    pub latency_first: Quantiles,
+    /// Of these, all others.
+    pub latency_later: Quantiles,
+    /// Of it, how late the same submits left because the generator could not send them when they were due; at a
     /// given rate alone. What of the answers' time is the server's is the rest.
     pub late: Option<Quantiles>,
     /// Over the whole run, warm-up and end included, by what was sent: how many, and how answered.
@@ -232,7 +237,10 @@ struct Pump {
     is_closed_mode: bool,
     in_flight: usize,
     dealer: Dealer,
-    latency: Histogram,
+    /// Submits of connections that have brought nothing yet.
+    first: Histogram,
+    /// All others.
+    later: Histogram,
     /// How late submits left at a given rate.
     late: Histogram,
     answered: u64,
@@ -264,7 +272,9 @@ impl Driver for Pump {
                 self.out_of_order += u64::from(!in_order);
                 if is_measured {
                     self.answered += 1;
-                    self.latency.record(connection.heard_ns.saturating_sub(pending.sent_ns));
+                    let times = if pending.is_first { &mut self.first } else { &mut self.later };
+                    times.record(connection.heard_ns.saturating_sub(pending.sent_ns));
+                    self.late.record(pending.late_ns);
                 }
                 if self.is_closed_mode && self.phase != Sending::Draining {
                     self.send(connection, connection.heard_ns);
@@ -285,7 +295,8 @@ impl Pump {
             is_closed_mode: options.rate.is_none(),
             in_flight: options.in_flight,
             dealer: Dealer::new(options.mix),
-            latency: Histogram::default(),
+            first: Histogram::default(),
+            later: Histogram::default(),
             late: Histogram::default(),
             answered: 0,
             accepted: 0,
@@ -358,10 +369,10 @@ impl Pump {
                 let count = fleet.connections.len();
                 let connection = &mut fleet.connections[next];
                 next = (next + 1) % count;
-                if self.phase == Sending::Measured {
-                    self.late.record(now - due_at(sent));
-                }
                 self.send(connection, due_at(sent));
+                if let Some(pending) = connection.pending.back_mut() {
+                    pending.late_ns = now - due_at(sent);
+                }
                 connection.flush();
                 sent += 1;
                 // Answers are looked at between submits, however far behind.
@@ -386,7 +397,9 @@ impl Pump {
             seconds,
             answers_per_second: self.answered as f64 / seconds,
             accepted_per_second: self.accepted as f64 / seconds,
-            latency: self.latency.quantiles(),
+            latency: self.first.clone().with(&self.later).quantiles(),
+            latency_first: self.first.quantiles(),
+            latency_later: self.later.quantiles(),
             late: options.rate.map(|_| self.late.quantiles()),
             acknowledged: self.kinds.iter().map(|k| k.accepted).sum(),
             answers: answers

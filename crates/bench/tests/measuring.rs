@@ -183,9 +183,14 @@ fn a_paced_run_sends_at_its_rate_and_times_every_answer() {
     // Never above the rate; below it where the machine is busy.
     assert!(report.answers["accepted"].sent <= 2_101, "{report:?}");
     assert!(report.latency.count > 0 && report.latency.p99_us >= report.latency.p50_us);
+    assert_eq!(report.latency.count, report.latency_first.count + report.latency_later.count);
+    assert!(report.latency_later.count > 0, "{report:?}");
     // How late they left is part of that.
     let late = report.late.unwrap();
-    assert!(late.count > 0 && late.p50_us <= report.latency.p50_us, "{report:?}");
+    assert!(
+        late.count == report.latency.count && late.p50_us <= report.latency.p50_us,
+        "{report:?}"
+    );
 }
 
 #[test]
@@ -266,6 +271,8 @@ fn a_report_as_json_has_the_documented_fields() {
         "answers_per_second",
         "accepted_per_second",
         "latency",
+        "latency_first",
+        "latency_later",
         "late",
         "answers",
         "acknowledged",
@@ -336,6 +343,7 @@ fn a_swarm_attacks_an_ethash_lane_in_every_way_and_honest_miners_lose_no_share()
     let attacks = [&others[..], &more, &[Attack::Worthless, Attack::Rates]].concat();
     let report = hostile(&HostileOptions {
         honest,
+        beside_user: Some("house.new{n}".to_owned()),
         hostile_user: "evil.m{n}".to_owned(),
         attacks: attacks.clone(),
         each: 3,
@@ -345,6 +353,11 @@ fn a_swarm_attacks_an_ethash_lane_in_every_way_and_honest_miners_lose_no_share()
     assert!(report.is_clean(), "{report:?}");
     let acknowledged = report.alone.acknowledged + report.beside.acknowledged;
     assert!(report.beside.acknowledged > 0);
+    // Six clients share what is counted, so that of most the first share is in it.
+    for run in [&report.alone, &report.beside] {
+        assert!(run.latency_first.count > 0 && run.latency_later.count > 0, "{run:?}");
+        assert_eq!(run.latency_first.count + run.latency_later.count, run.latency.count);
+    }
     assert_eq!(house.ask("count house").unwrap(), acknowledged, "all kept, and no others");
     for attack in attacks {
         let did = &report.swarm[attack.name()];
@@ -358,6 +371,7 @@ fn an_attack_on_a_lane_that_has_no_such_thing_is_refused() {
     let house = house();
     let refused = hostile(&HostileOptions {
         honest: run_of(&house, "accepted=1"),
+        beside_user: None,
         hostile_user: "evil.m{n}".to_owned(),
         attacks: vec![Attack::Worthless],
         each: 1,
@@ -376,6 +390,7 @@ fn a_swarm_attacks_in_every_way_and_honest_miners_lose_no_share() {
     let attacks: Vec<_> = Attack::ALL.into_iter().filter(|a| !of_ethash.contains(a)).collect();
     let report = hostile(&HostileOptions {
         honest,
+        beside_user: None,
         hostile_user: "evil.m{n}".to_owned(),
         attacks: attacks.clone(),
         each: 2,
@@ -405,6 +420,7 @@ fn an_attack_on_a_port_that_the_server_does_not_have_is_refused_before_anything_
     let house = house();
     let failed = hostile(&HostileOptions {
         honest: run_of(&house, "accepted=1"),
+        beside_user: None,
         hostile_user: "evil.m{n}".to_owned(),
         attacks: vec![Attack::Churn, Attack::V2Garbage],
         each: 1,

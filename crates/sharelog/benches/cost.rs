@@ -4,6 +4,11 @@
 //! A thread does what a gateway's does, in processor time: rounds of shares, an append each, and work in between. All is
 //! counted in processor time (the thread's own within appends, the syncing thread's whole), so that whatever else runs on
 //! the machine is not in it, and neither is waiting for the disk.
+//!
+//! The log's part is that of a core which does nothing else. Appends come with the shares, so theirs is a part of what
+//! the thread has had of the core; syncs come with time, so theirs is a part of the time that has passed. (Both held against what the
+//! two threads have had of a core, a program that took half of it would double the part of the syncs.) What others leave in the
+//! caches, and rounds that take longer beside them, are still in it: it wants a core of its own all the same.
 #![allow(missing_docs, clippy::unwrap_used)]
 
 use gruve_sharelog::{Extranonce, Options, Owner, ShareLog, ShareRecord};
@@ -49,7 +54,8 @@ fn row(miners: u32, each: u32, work_ns: u64) {
     let wall = begun.elapsed().as_secs_f64();
     let (all_ns, sync_ns) = (cpu_ns() - cpu_before, sync_ns());
     let (syncs, count) = (log.sync_times().total(), rounds * u64::from(miners * each));
-    let part = |ns: u64| 100.0 * ns as f64 / (all_ns + sync_ns) as f64;
+    let syncing = sync_ns as f64 / 1e9 / wall;
+    let appending = (1.0 - syncing) * appends_ns as f64 / all_ns as f64;
     println!(
         "{miners} x {each}: {:.0} shares/s; append {:.1} ns a share, {:.1} µs a round; {:.0} syncs/s of {:.0} µs; the log's part {:.2} % (appends {:.2}, syncs {:.2})",
         count as f64 / wall,
@@ -57,9 +63,9 @@ fn row(miners: u32, each: u32, work_ns: u64) {
         appends_ns as f64 / rounds as f64 / 1e3,
         syncs as f64 / wall,
         sync_ns as f64 / syncs.max(1) as f64 / 1e3,
-        part(appends_ns + sync_ns),
-        part(appends_ns),
-        part(sync_ns),
+        100.0 * (appending + syncing),
+        100.0 * appending,
+        100.0 * syncing,
     );
 }
 

@@ -10,6 +10,7 @@
 //! | `round` | the phases of a round, many connections at a time |
 //! | `connection`, `slab` | one connection; places for them |
 //! | `guarded` | a session whose bugs end its own connection only |
+//! | `known` | machines that brought good work before: not strangers where they come back |
 //! | `handover` | leaving sockets and sessions to the next program |
 //! | `turns` | who is visited before whom, and how many in a round |
 //! | `solving`, `hashers` | hashing a round's candidates: at once, or on threads of their own |
@@ -22,6 +23,7 @@ mod connection;
 mod guarded;
 mod handover;
 mod hashers;
+mod known;
 mod registry;
 mod round;
 mod serving;
@@ -285,6 +287,7 @@ impl Gateway {
             rules,
             ethash,
             registry: Arc::default(),
+            known: Arc::default(),
             tally: Tally::new(options.threads.max(1)),
             hashers: Hashers::start(algorithm, options.hash_threads)
                 .map_err(StratumError::Listen)?,

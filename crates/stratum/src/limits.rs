@@ -150,6 +150,17 @@ pub const OTHERS_CANDIDATES_PER_ROUND: usize = CANDIDATES_PER_VISIT_MAX;
 /// miners is through in seconds, and who mines waits for no more than these.
 pub const HANDSHAKES_PER_ROUND_MAX: usize = 4;
 
+/// Machines, each at an address, that are known to have brought good work where hashing is slow (see `gateway::known`): all
+/// that a lane serves, three times. About 100 bytes each, 6 MB.
+pub const KNOWN_MACHINES_MAX: usize = 1 << 16;
+
+/// How long a machine is known after its last good share: an address changes its owner about as often.
+pub const KNOWN_FOR: Duration = Duration::from_secs(24 * 3600);
+
+/// Hashes of one machine at one address that are made before anything else is known of their connections, at once: half of what the
+/// processor does side by side. Rigs with one name between them come back so many at a time.
+pub const HASHES_ON_TRUST_MAX: usize = 4;
+
 /// Connections accepted in one round: a storm of them must not keep those waiting that mine.
 pub const ACCEPTS_PER_ROUND_MAX: usize = 64;
 

@@ -51,6 +51,10 @@ pub struct HostileArgs {
     /// The honest login; `{n}` becomes the connection's number.
     #[arg(long, default_value = "house.m{n}")]
     pub user: String,
+    /// The honest login beside the swarm; as before if not given. Under another they are newcomers there: a server may serve machines that it
+    /// knows before those.
+    #[arg(long, value_name = "USER")]
+    pub beside_user: Option<String>,
     /// The attackers' login.
     #[arg(long, default_value = "evil.m{n}")]
     pub hostile_user: String,
@@ -121,8 +125,14 @@ impl HostileArgs {
             let has = |a: &&Attack| a.target(&honest.fleet, doors).is_some();
             attacks.extend(Attack::ALL.iter().filter(has));
         }
-        let (hostile_user, each) = (self.hostile_user.clone(), self.each);
-        let mut report = hostile(&HostileOptions { honest, hostile_user, attacks, each, doors })?;
+        let mut report = hostile(&HostileOptions {
+            honest,
+            beside_user: self.beside_user.clone(),
+            hostile_user: self.hostile_user.clone(),
+            attacks,
+            each: self.each,
+            doors,
+        })?;
         report.counted = own.as_mut().map(|server| server.ask("count house")).transpose()?;
         Ok(report)
     }

@@ -165,10 +165,11 @@ impl EthSession {
         let mine = |g: &&mut Given| g.name == work.name();
         let given = self.given.iter_mut().find(mine);
         let is_full = given.as_ref().is_some_and(|g| g.shares >= ETH_SHARES_PER_WORK_MAX);
-        let refusal = if is_stale {
-            Some(reply::STALE)
-        } else if !share.class.target().is_met_by(&solved.pow_hash) {
+        // What is no share is bad, late or not: a hash is dear here, and who has us make them for nothing must not pass for late.
+        let refusal = if !share.class.target().is_met_by(&solved.pow_hash) {
             Some(reply::LOW)
+        } else if is_stale {
+            Some(reply::STALE)
         } else if is_full {
             Some(reply::TOO_MANY)
         } else {

@@ -4,13 +4,14 @@
 //! Fair: each connection has at most one parcel here, and parcels take turns of a few hashes: first
 //! addresses with each other, then the parcels of one address. So a single share waits for a few hashes of
 //! each other address and never for a whole flood, from however many connections. Those of connections
-//! that have brought more good than bad go first; of all others together every fourth turn is, so that
+//! that have brought more good than bad go first, with the first of machines that are known ([`super::known`]); of all others together every fourth turn is, so that
 //! strangers with a handful of bad shares each cost who mines a quarter and not minutes.
 //!
 //! A parcel whose cache is not there yet (Ethash, at the border of an epoch) is set aside, and no thread
 //! waits with it.
 
 use super::guarded::caught;
+use super::known::Trust;
 use super::serving::{Command, Post};
 use super::slab::Key;
 use super::solving;
@@ -32,6 +33,8 @@ pub(super) struct Parcel {
     pub(super) key: Key,
     /// Whether most of what it has brought was good work.
     pub(super) is_proven: bool,
+    /// It has brought nothing yet, and is of a machine that has: see [`super::known`].
+    pub(super) trust: Option<Trust>,
     /// The address it came from, where that is known.
     pub(super) from: Option<IpAddr>,
     /// Its part of a round, alone.
@@ -98,7 +101,8 @@ impl Queue {
     fn push(&mut self, parcel: Parcel) {
         // Where all is over nobody takes it out again.
         if !self.stopped {
-            let line = if parcel.is_proven { &mut self.proven } else { &mut self.others };
+            let is_first = parcel.is_proven || parcel.trust.is_some();
+            let line = if is_first { &mut self.proven } else { &mut self.others };
             line.push(parcel);
         }
     }
@@ -269,6 +273,7 @@ mod tests {
         Parcel {
             key,
             is_proven: false,
+            trust: None,
             from: None,
             round,
             part,

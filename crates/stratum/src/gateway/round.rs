@@ -13,6 +13,7 @@
 use super::connection::{Ended, Taken, Waiting};
 use super::guarded::caught;
 use super::hashers::Parcel;
+use super::known::Trust;
 use super::serving::{Command, Loop};
 use super::slab::Key;
 use super::solving::Solver;
@@ -24,6 +25,7 @@ use crate::session::reply::NOT_OWN;
 use crate::session::{CloseReason, NOT_STORED, Refusal, SEALED};
 use gruve_sharelog::{Durability, LogError, Position};
 use gruve_units::{Algorithm, Timestamp};
+use std::net::IpAddr;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
@@ -215,13 +217,26 @@ impl Loop {
         let connection = self.connections.get_mut(key)?;
         connection.waiting = Waiting::ForHashes;
         let (is_proven, from) = (connection.is_proven(), connection.seat.address());
+        let trust = if is_proven { None } else { self.trust(&own.candidates, from, now) };
         let solved = Vec::with_capacity(own.candidates.len());
         let post = self.parcel_home();
         let Visit { taken, seen_us, step, .. } = visit;
         let fault = None;
         let round = own;
-        let parcel =
-            Parcel { key, is_proven, from, round, part, taken, seen_us, step, solved, fault, post };
+        let parcel = Parcel {
+            key,
+            is_proven,
+            trust,
+            from,
+            round,
+            part,
+            taken,
+            seen_us,
+            step,
+            solved,
+            fault,
+            post,
+        };
         self.parcels_out += 1;
         self.shared.hashers.take(parcel);
         None
@@ -229,8 +244,19 @@ impl Loop {
 
     /// A parcel came back.
     pub(super) fn hashed(&mut self, parcel: Parcel, now: Timestamp) {
-        let Parcel { key, round, part, taken, seen_us, step, solved, fault, .. } = parcel;
+        let Parcel { key, from, trust, round, part, taken, seen_us, step, solved, fault, .. } =
+            parcel;
         self.parcels_out = self.parcels_out.saturating_sub(1);
+        // Whether or not it has stayed to hear of it.
+        if let Some(from) = from {
+            for (Candidate { share, .. }, solved) in round.candidates.iter().zip(&solved) {
+                if !share.class.target().is_met_by(&solved.pow_hash) {
+                    self.shared.known.bad(share.machine, from);
+                }
+            }
+        }
+        // What is known now is known before more is taken on trust.
+        drop(trust);
         let Some(connection) = self.connections.get_mut(key) else {
             let all = round.candidates.iter().zip(&solved);
             all.for_each(|(candidate, solved)| self.send_found(candidate, solved));
@@ -256,12 +282,50 @@ impl Loop {
         self.assign(round);
         self.judge(round, visits, solved, now, outcomes);
         let began = Instant::now();
-        if let Some(end) = self.store(round, outcomes) {
+        let must_sync = self.store(round, outcomes);
+        self.get_to_know(round, visits, outcomes, now);
+        if let Some(end) = must_sync {
             self.hold(batch, began, end, now);
             return None;
         }
         self.answer(&mut batch, now, |_| true);
         Some(batch)
+    }
+
+    /// Of whom shares are that nothing is known of by their connection: a machine that is known, if they are all of it.
+    fn trust(
+        &self,
+        candidates: &[Candidate],
+        from: Option<IpAddr>,
+        now: Timestamp,
+    ) -> Option<Trust> {
+        let machine = candidates.first()?.share.machine;
+        let is_one = candidates.iter().all(|c| c.share.machine == machine);
+        from.filter(|_| is_one)
+            .and_then(|from| self.shared.known.trust(machine, from, candidates.len(), now))
+    }
+
+    /// Who has brought a good share where hashing is slow is no stranger when it comes again.
+    fn get_to_know(
+        &mut self,
+        round: &Round,
+        visits: &[Visit],
+        outcomes: &[Result<(), Refusal>],
+        now: Timestamp,
+    ) {
+        if !self.shared.hashers.are_wanted() {
+            return;
+        }
+        for visit in visits {
+            let (from, to) = visit.part.candidates;
+            let connection = self.connections.get_mut(visit.key);
+            let Some(address) = connection.and_then(|c| c.seat.address()) else { continue };
+            for (candidate, outcome) in round.candidates[from..to].iter().zip(&outcomes[from..to]) {
+                if outcome.is_ok() {
+                    self.shared.known.good(candidate.share.machine, address, now);
+                }
+            }
+        }
     }
 
     /// Keeps a batch until the log is synced to `end`; who has no share in it is answered at once.

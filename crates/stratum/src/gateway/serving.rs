@@ -14,6 +14,7 @@ use super::arriving::Listener;
 use super::connection::{Connection, Ended};
 use super::handover::Leaving;
 use super::hashers::Hashers;
+use super::known::Known;
 use super::registry::Registry;
 use super::round::{Desk, Held};
 use super::slab::{Key, Slab};
@@ -57,6 +58,8 @@ const LISTENERS: usize = usize::MAX - 1;
 pub(super) struct Shared {
     pub(super) rules: Arc<SessionRules>,
     pub(super) registry: Arc<Registry>,
+    /// Where hashing is slow.
+    pub(super) known: Arc<Known>,
     pub(super) tally: Tally,
     pub(super) hashers: Hashers,
     pub(super) lane: Arc<dyn Lane>,

@@ -3,6 +3,7 @@
 use crate::rig::{HARD, Hall, class, mine, mine_some, node_work, pow, rules, work};
 use gruve_stratum::eth::EthWork;
 use gruve_stratum::limits;
+use gruve_stratum::session::CloseReason;
 use gruve_units::{EpochNumber, JobId, Timestamp};
 
 fn job(id: u64, k: u8) -> String {
@@ -230,6 +231,27 @@ fn shares_of_an_older_header_count_while_its_height_does() {
     let state = hall.publish(EthWork::new(JobId(4), EpochNumber(7), &node, Timestamp(0), pow()));
     rig.hear(&state);
     assert_eq!(rig.submit_work(0x2f, mine(0x2f, 0, 2, None)), 21);
+}
+
+/// A late share is an honest machine's, and a hash made for nothing nobody's, whenever it comes.
+#[test]
+fn a_hash_that_is_no_share_is_bad_also_where_it_comes_late() {
+    let mut hall = Hall::new();
+    hall.publish(work(1, 0x36, 100));
+    let mut rig = hall.connect();
+    rig.proxy();
+    let good = mine_some(0x36, 0, 2, 8);
+    let is_bad = |nonce: &u64| good.iter().all(|share| share.0 != *nonce);
+    let bad = (0..good[7].0).find(is_bad).unwrap();
+    let state = hall.publish(work(2, 0x37, 101));
+    rig.hear(&state);
+    assert_eq!(rig.submit_work(0x36, good[0]), 21);
+    let mut sent = 0;
+    while rig.closed.is_none() {
+        assert_eq!(rig.submit_work(0x36, (bad, [0; 32])), 23);
+        sent += 1;
+    }
+    assert_eq!((rig.closed, sent), (Some(CloseReason::BadShares), limits::BAD_SHARES_MAX));
 }
 
 #[test]

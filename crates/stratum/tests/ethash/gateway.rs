@@ -46,7 +46,7 @@ impl HttpNode {
         own
     }
 
-    fn client(&self) -> Arc<EthRpcNode> {
+    pub(crate) fn client(&self) -> Arc<EthRpcNode> {
         Arc::new(EthRpcNode::new(&self.url, None, EthRpcOptions::default()).unwrap())
     }
 }
@@ -125,6 +125,16 @@ pub(crate) struct Wire {
 }
 
 impl Wire {
+    /// Logged in to eth-proxy's dialect under this name.
+    pub(crate) async fn of(user: &str, address: SocketAddr) -> Wire {
+        let mut wire = Wire::connect(address).await;
+        let login =
+            json!({"id": 1, "jsonrpc": "2.0", "method": "eth_submitLogin", "params": [user, "x"]});
+        wire.say(&login.to_string()).await.unwrap();
+        assert_eq!(wire.hear(|v| v["id"] == 1).await.unwrap()["result"], true);
+        wire
+    }
+
     pub(crate) async fn connect(address: SocketAddr) -> Wire {
         let stream = TcpStream::connect(address).await.unwrap();
         stream.set_nodelay(true).unwrap();
@@ -151,6 +161,11 @@ impl Wire {
     pub(crate) async fn proxy(&mut self, header: u8) {
         let login = r#"{"id":1,"jsonrpc":"2.0","method":"eth_submitLogin","params":["w","x"]}"#;
         self.say(login).await.unwrap();
+        self.ask_for_work(header).await;
+    }
+
+    /// Until there is work of that header.
+    pub(crate) async fn ask_for_work(&mut self, header: u8) {
         let wanted = hex32(&[header; 32]);
         loop {
             self.say(r#"{"id":5,"jsonrpc":"2.0","method":"eth_getWork","params":[]}"#)

@@ -7,6 +7,7 @@ mod dialects;
 mod firmware;
 mod gateway;
 mod kill;
+mod known;
 mod lane;
 // A miner's end of a socket, made for V1's tests.
 #[path = "../stratum_v1/line.rs"]

@@ -3,6 +3,7 @@
 use super::Session;
 use crate::protocol::{Candidate, Judged, Puzzle, Round, Solved, Step, block_in};
 use crate::seen::ShareKey;
+use crate::session::reply::NOT_OWN;
 use crate::session::submit::ntime_fits;
 use crate::session::{
     CloseReason, DUPLICATE, LOW, NO_SUCH_JOB, NOT_STORED, Refusal, SEALED, STALE, TOO_MANY,
@@ -30,7 +31,8 @@ const INVALID: Refusal = Refusal::new(20, m::ERROR_CODE_SUBMIT_SHARES_INVALID_SH
 fn code(refusal: Refusal) -> &'static str {
     match refusal {
         NO_SUCH_JOB => m::ERROR_CODE_SUBMIT_SHARES_INVALID_JOB_ID,
-        STALE | SEALED => m::ERROR_CODE_SUBMIT_SHARES_STALE_SHARE,
+        // Another owner's job is one that this machine has no more.
+        STALE | SEALED | NOT_OWN => m::ERROR_CODE_SUBMIT_SHARES_STALE_SHARE,
         DUPLICATE => m::ERROR_CODE_SUBMIT_SHARES_DUPLICATE_SHARE,
         LOW => m::ERROR_CODE_SUBMIT_SHARES_DIFFICULTY_TOO_LOW,
         TOO_MANY => "too-many-shares",
@@ -250,9 +252,7 @@ impl Session {
     fn count(&mut self, refusal: Option<Refusal>) -> bool {
         self.rejected += u64::from(refusal.is_some());
         self.judged += 1;
-        let is_bad =
-            refusal.is_some_and(|r| !matches!(r.code, 21 | 22) && r != TOO_MANY && r != NOT_STORED);
-        self.bad_shares += u32::from(is_bad);
+        self.bad_shares += u32::from(refusal.is_some_and(Refusal::is_bad));
         let too_bad = self.bad_shares >= limits::BAD_SHARES_MAX;
         if self.judged >= limits::BAD_SHARES_WINDOW {
             (self.judged, self.bad_shares) = (0, 0);
@@ -269,4 +269,21 @@ fn put_refusal(channel_id: u32, sequence_number: u32, refusal: Refusal, out: &mu
         m::CHANNEL_BIT_SUBMIT_SHARES_ERROR,
         m::SubmitSharesError { channel_id, sequence_number, error_code },
     );
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_refusal_of_a_share_has_a_code_and_no_sentence() {
+        let own = [NO_CHANNEL, EXTRANONCE, FIXED, VERSION, INVALID];
+        let shared = [NO_SUCH_JOB, STALE, SEALED, NOT_OWN, DUPLICATE, LOW, TOO_MANY, NOT_STORED];
+        for refusal in own.into_iter().chain(shared) {
+            let code = code(refusal);
+            let is_of_code = |c: char| c.is_ascii_lowercase() || c == '-';
+            assert!(!code.is_empty() && code.chars().all(is_of_code), "{refusal:?}: {code}");
+        }
+        assert_eq!(code(NOT_OWN), "stale-share");
+    }
 }
