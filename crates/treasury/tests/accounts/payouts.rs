@@ -243,7 +243,7 @@ fn sign_with(chain: Keychain, nonce: u64, to: u8, minor: i64) -> String {
     format!("0x{}", hex::encode(signed.raw))
 }
 
-fn send(rig: &Rig, raw: String) {
+fn send(rig: &Rig, raw: &str) {
     rig.call("eth_sendRawTransaction", &serde_json::json!([raw]));
 }
 
@@ -268,7 +268,7 @@ async fn an_older_backup_signs_nothing_until_it_has_caught_up(store: Store) {
     rig.payer.step().await.unwrap();
     rig.mine(1).await;
     // What a database of yesterday does not know: the same keys have paid since.
-    send(&rig, sign_elsewhere(1, 8, COIN));
+    send(&rig, &sign_elsewhere(1, 8, COIN));
     rig.chain.mine(1).unwrap();
     let id = rig.request(1, COIN, &stranger(7).to_string()).await.unwrap();
     let error = rig.payer.step().await.unwrap_err();
@@ -291,7 +291,7 @@ async fn an_older_backup_signs_nothing_until_it_has_caught_up(store: Store) {
 async fn a_life_signs_nothing_before_it_has_followed_every_block(store: Store) {
     let mut rig = Rig::rich(store).await;
     // A life that this database has forgotten has paid, in a block that this one has not seen.
-    send(&rig, sign_elsewhere(0, 7, COIN - 21_000));
+    send(&rig, &sign_elsewhere(0, 7, COIN - 21_000));
     rig.chain.mine(1).unwrap();
     let id = rig.request(1, COIN, &stranger(7).to_string()).await.unwrap();
     rig.restart();
@@ -313,7 +313,7 @@ async fn a_nonce_of_ours_that_paid_another_amount_is_no_payout(store: Store) {
     for (nonce, paid) in [(0, COIN / 2), (1, 2 * COIN)] {
         let id = rig.request(1, COIN, &stranger(7).to_string()).await.unwrap();
         rig.payer.step().await.unwrap();
-        send(&rig, sign_elsewhere(nonce, 7, paid));
+        send(&rig, &sign_elsewhere(nonce, 7, paid));
         let before = rig.total(AccountKind::Loss).await;
         rig.mine(1).await;
         assert_eq!(rig.total(AccountKind::Loss).await - before, paid + 9 * 21_000);
@@ -326,7 +326,7 @@ async fn what_took_the_nonce_of_a_signed_payout_explains_no_other(store: Store) 
     let rig = Rig::rich(store).await;
     let signed = rig.request(1, COIN, &stranger(7).to_string()).await.unwrap();
     rig.payer.step().await.unwrap();
-    send(&rig, sign_elsewhere(0, 8, COIN - 21_000));
+    send(&rig, &sign_elsewhere(0, 8, COIN - 21_000));
     let waits = rig.request(1, COIN, &stranger(8).to_string()).await.unwrap();
     rig.mine(1).await;
     accept_loss(&rig).await;
@@ -338,7 +338,7 @@ async fn what_took_the_nonce_of_a_signed_payout_explains_no_other(store: Store) 
 async fn what_another_address_paid_out_explains_no_payout(store: Store) {
     let rig = Rig::rich(store).await;
     let id = rig.request(1, COIN, &stranger(8).to_string()).await.unwrap();
-    send(&rig, sign_with(Keychain::PayIn, 0, 8, COIN - 21_000));
+    send(&rig, &sign_with(Keychain::PayIn, 0, 8, COIN - 21_000));
     rig.mine(1).await;
     accept_loss(&rig).await;
     assert_eq!(state(&rig, id).await, PayoutState::Approved);
@@ -367,7 +367,7 @@ async fn a_nonce_that_others_used_frees_the_payout_only_when_deep(store: Store) 
     let id = rig.request(1, COIN, &stranger(7).to_string()).await.unwrap();
     rig.payer.step().await.unwrap();
     // It pays more, so it takes the payout's place in the pool.
-    send(&rig, sign_elsewhere(0, 8, COIN));
+    send(&rig, &sign_elsewhere(0, 8, COIN));
     rig.mine(1).await;
     assert_eq!(rig.total(AccountKind::Loss).await, COIN + 9 * 21_000);
     for _ in 1..REORG_LIMIT {
