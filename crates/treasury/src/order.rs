@@ -488,6 +488,17 @@ mod tests {
                 p.inputs[1] = p.inputs[0].clone();
             });
             refuses(&twice, "twice");
+            for change in [
+                (|p| p.unsigned_tx.lock_time = LockTime::from_consensus(1)) as fn(&mut Psbt),
+                |p| p.unsigned_tx.version = Version::ONE,
+                |p| p.unsigned_tx.input[0].sequence = Sequence::MAX,
+            ] {
+                refuses(&changed(&c.psbt, change), "not a form of the house's");
+            }
+            let more = |p: &mut Psbt| p.unsigned_tx.output[0].value = Amount::from_sat(10_000_000);
+            refuses(&changed(&c.psbt, more), "more than it spends");
+            let large = answer(&vec![b' '; PSBT_BYTES_MAX + 1], &c.keys);
+            assert!(matches!(large, Err(OrderError::Unreadable(why)) if why == "it is too large"));
             // A stranger's output said to be change counts as what it is: a payment.
             let stolen = changed(&c.psbt, |p| {
                 let own = p.outputs.iter().find(|o| !o.bip32_derivation.is_empty()).unwrap();
@@ -503,6 +514,23 @@ mod tests {
             assert!(read(&c.psbt, &other).is_err());
             assert!(answer(&c.psbt, &c.watching).is_err(), "without secrets");
             assert_eq!(c.previous.len(), 3);
+        }
+    }
+
+    #[test]
+    fn a_coin_that_is_worth_something_else_than_the_tables_say_is_not_ordered() {
+        for form in [ScriptForm::Wpkh, ScriptForm::Pkh] {
+            let c = case(form);
+            for at in 0..c.coins.len() {
+                let mut coins = c.coins.clone();
+                coins[at].value += 1;
+                let told = request(&c.plan, &coins, &c.previous, &[], &c.watching);
+                assert!(told.is_err(), "{at}");
+                let mut coins = c.coins.clone();
+                coins[at].index += 1;
+                let told = request(&c.plan, &coins, &c.previous, &[], &c.watching);
+                assert!(told.is_err(), "another address {at}");
+            }
         }
     }
 

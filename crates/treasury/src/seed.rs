@@ -293,9 +293,31 @@ mod tests {
         let refused = Seed::open_or_create(&path, &SeededEntropy::new(1)).unwrap_err();
         assert!(matches!(refused, SeedError::Malformed(_)));
         assert_eq!(std::fs::read(&path).unwrap(), &whole[..whole.len() - 3]);
+        // Of a version that this one does not know, and longer than any.
+        let text = String::from_utf8(whole.clone()).unwrap();
+        let long = text.clone() + &" ".repeat(600);
+        for text in [text.replacen("seed 1", "seed 9", 1), long] {
+            std::fs::write(&path, &text).unwrap();
+            let refused = Seed::open_or_create(&path, &SeededEntropy::new(1)).unwrap_err();
+            assert!(matches!(refused, SeedError::Malformed(_)), "{text}");
+        }
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o644)).unwrap();
         let refused = Seed::open_or_create(&path, &SeededEntropy::new(1)).unwrap_err();
         assert!(matches!(refused, SeedError::Exposed(_)));
+    }
+
+    #[test]
+    fn a_passphrase_is_neither_short_nor_endless() {
+        for (text, is_good) in [
+            ("elevenchars".to_owned(), false),
+            ("elevenchars\r\n".to_owned(), false),
+            ("twelve chars".to_owned(), true),
+            ("ø".repeat(12), true),
+            ("x".repeat(1_024), true),
+            ("x".repeat(1_025), false),
+        ] {
+            assert_eq!(Passphrase::new(&text).is_ok(), is_good, "{text}");
+        }
     }
 
     #[test]

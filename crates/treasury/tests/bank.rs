@@ -4,13 +4,17 @@
 #[path = "bank/compared.rs"]
 mod compared;
 mod fake;
+#[path = "bank/refused.rs"]
+mod refused;
 
 use compared::{
-    a_collective_debit_is_booked_whole, a_doubt_beside_a_debit_leaves_both_to_a_person,
+    a_collective_debit_is_booked_whole, a_day_within_a_longer_statement_is_not_the_start,
+    a_doubt_beside_a_debit_leaves_both_to_a_person,
     statements_are_held_against_the_books_and_nothing_is_adjusted,
     statements_in_any_order_twice_and_broken_off_are_compared_alike,
     what_is_known_already_does_not_become_the_start,
     what_waited_before_the_first_statement_is_decided_after_it,
+    what_was_booked_before_the_start_is_counted_in_one_statement,
     what_was_sent_back_at_once_is_dismissed_when_it_leaves,
 };
 use fake::{HOUR, House, account, contract};
@@ -20,6 +24,11 @@ use gruve_treasury::{
     BankWord, CrashPoints, Invoice, InvoiceState, Method, PayInFor, Purpose, TreasuryError,
 };
 use gruve_units::{Amount, Asset, BankEntryId, PaymentId};
+use refused::{
+    a_bank_account_that_nobody_could_pay_to_is_refused,
+    a_payment_is_taken_once_and_taken_back_once_by_its_name,
+    a_transfer_in_another_currency_than_its_invoice_waits,
+};
 use std::fmt::Write as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -47,9 +56,14 @@ gruve_store::laws! { bank: [
     statements_in_any_order_twice_and_broken_off_are_compared_alike,
     what_waited_before_the_first_statement_is_decided_after_it,
     what_is_known_already_does_not_become_the_start,
+    a_day_within_a_longer_statement_is_not_the_start,
+    what_was_booked_before_the_start_is_counted_in_one_statement,
     what_was_sent_back_at_once_is_dismissed_when_it_leaves,
     a_doubt_beside_a_debit_leaves_both_to_a_person,
     a_collective_debit_is_booked_whole,
+    a_transfer_in_another_currency_than_its_invoice_waits,
+    a_bank_account_that_nobody_could_pay_to_is_refused,
+    a_payment_is_taken_once_and_taken_back_once_by_its_name,
 ]}
 
 fn eur(cents: i64) -> Amount {

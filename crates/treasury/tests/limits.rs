@@ -16,6 +16,7 @@ gruve_store::laws! { limits: [
     a_large_payout_takes_two_different_people,
     what_was_cancelled_does_not_count_and_a_day_later_it_begins_anew,
     parts_of_a_large_payout_take_two_people_as_the_whole_does,
+    an_account_has_so_many_payouts_open_and_no_more,
     racing_requests_pass_no_limit_together,
     what_goes_to_another_customer_is_refused_where_a_payout_would_wait,
 ]}
@@ -127,7 +128,25 @@ async fn what_goes_to_another_customer_is_refused_where_a_payout_would_wait(stor
     may(2, 5, 0).await.unwrap();
     let all = fake::treasury_config(&house.node);
     let large = all.chains[0].payouts.auto_approve_max / COIN + 1;
-    assert!(refused(may(3, large, 0).await), "what no payout is approved for by itself");
+    // What no payout is approved for by itself.
+    let refused = may(3, large, 0).await;
+    assert!(matches!(refused, Err(TreasuryError::NeedsALook("it is large"))), "{refused:?}");
+}
+
+async fn an_account_has_so_many_payouts_open_and_no_more(store: Store) {
+    let house = house(store, NONE).await;
+    let limit = fake::treasury_config(&house.node).open_payouts_max;
+    let mut last = None;
+    for _ in 0..limit {
+        last = Some(house.request(1, COIN / 10, &stranger(1).0).await.unwrap());
+    }
+    let more = house.request(1, COIN / 10, &stranger(1).0).await;
+    let is_told =
+        matches!(&more, Err(TreasuryError::TooMany { what: "payouts", limit: l }) if *l == limit);
+    assert!(is_told, "{more:?}");
+    house.request(2, COIN / 10, &stranger(2).0).await.unwrap();
+    house.treasury.cancel_payout(fake::account(1), last.unwrap()).await.unwrap();
+    house.request(1, COIN / 10, &stranger(1).0).await.unwrap();
 }
 
 async fn racing_requests_pass_no_limit_together(store: Store) {

@@ -6,11 +6,12 @@ mod fake;
 use fake::{ASSET, CONFIRMATIONS, House, stranger};
 use gruve_ledger::{Account, AccountKind};
 use gruve_store::Store;
-use gruve_treasury::{GatherPolicy, PayoutState, Rate, SweepPolicy};
+use gruve_treasury::{GatherPolicy, Lock, PayoutState, Rate, SweepPolicy};
 use std::time::Duration;
 
 gruve_store::laws! { moves: [
     what_is_above_the_cap_goes_to_the_cold_address_once,
+    nothing_is_moved_while_a_person_has_to_look,
     a_sweep_keeps_what_pending_payouts_need,
     a_sweep_that_leaves_the_chain_is_cold_no_more,
     small_coins_become_one_while_fees_are_low,
@@ -55,6 +56,30 @@ async fn what_is_above_the_cap_goes_to_the_cold_address_once(store: Store) {
     assert_eq!(house.balance(Account::ChainHot).await, 12 * COIN - cold - fees);
     assert_eq!(cold + fees, 8 * COIN, "what it leaves is what was asked to stay");
     assert_eq!(house.total(AccountKind::Loss).await, 0);
+}
+
+async fn nothing_is_moved_while_a_person_has_to_look(store: Store) {
+    let mut house = House::new(store, 1).await;
+    house.fill(&[5 * COIN, 4 * COIN, 3 * COIN]).await;
+    let coin = {
+        let mut tx = house.store.read().await.unwrap();
+        let row = tx.fetch_one("SELECT txid, vout FROM treasury_utxos ORDER BY value LIMIT 1", &[]);
+        let row = row.await.unwrap();
+        (row.get("txid").unwrap(), row.get("vout").unwrap())
+    };
+    // Somebody else has the keys, or this database is old.
+    house.chain.steal(coin);
+    house.mine(1).await;
+    house.policies.sweep = Some(sweep(6 * COIN, COIN));
+    house.restart();
+    house.payer.step().await.unwrap();
+    assert_eq!(house.chain.waiting(), 0);
+    let locks = house.treasury.payout_locks(ASSET).await.unwrap();
+    let [Lock::Unexplained { txid, .. }] = &locks[..] else { panic!("{locks:?}") };
+    house.treasury.accept_loss(ASSET, txid, "somebody").await.unwrap();
+    house.payer.step().await.unwrap();
+    house.mine(1).await;
+    assert!(cold_on_chain(&house) > 7 * COIN);
 }
 
 async fn a_sweep_keeps_what_pending_payouts_need(store: Store) {

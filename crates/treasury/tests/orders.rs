@@ -9,8 +9,8 @@ use fake::{ASSET, CONFIRMATIONS, House, REORG_LIMIT, account, stranger};
 use gruve_ledger::Account;
 use gruve_store::Store;
 use gruve_treasury::{
-    CrashPoints, ExternalSigner, Outcome, PayoutState, ScriptForm, Seed, SignerDoor, SignerWord,
-    TreasuryError, WalletKeys, order,
+    CrashPoints, ExternalSigner, Lock, Outcome, PayoutState, ScriptForm, Seed, SignerDoor,
+    SignerWord, TreasuryError, WalletKeys, order,
 };
 use gruve_units::PayoutId;
 use std::collections::{BTreeMap, BTreeSet};
@@ -23,6 +23,7 @@ gruve_store::laws! { orders: [
     an_answer_to_something_else_is_noted_and_waited_on,
     a_signer_that_says_no_or_is_away_holds_up_nothing_and_loses_nothing,
     a_crash_anywhere_asks_for_the_same_bytes_and_pays_once,
+    nothing_is_ordered_or_asked_for_while_a_person_has_to_look,
     a_higher_fee_is_another_form_of_the_same_order,
     a_withdrawn_order_comes_back_when_the_chain_has_decided,
     a_signature_that_comes_before_the_withdrawals_wins_and_is_paid_once,
@@ -256,6 +257,54 @@ async fn a_crash_anywhere_asks_for_the_same_bytes_and_pays_once(store: Store) {
         house.mine(CONFIRMATIONS).await;
     }
     assert_eq!(signer.orders().len(), POINTS.len());
+}
+
+/// Somebody else spends a coin of the house that no order has.
+async fn steal_another(house: &House) {
+    let sql = "SELECT u.txid, u.vout FROM treasury_utxos u WHERE u.spent_height IS NULL
+        AND NOT EXISTS (SELECT 1 FROM treasury_reservations r WHERE r.txid = u.txid AND r.vout = u.vout)
+        ORDER BY u.value LIMIT 1";
+    let coin = {
+        let mut tx = house.store.read().await.unwrap();
+        let row = tx.fetch_one(sql, &[]).await.unwrap();
+        (row.get("txid").unwrap(), row.get("vout").unwrap())
+    };
+    house.chain.steal(coin);
+    house.mine(1).await;
+}
+
+async fn accept_loss(house: &House) {
+    let locks = house.treasury.payout_locks(ASSET).await.unwrap();
+    let [Lock::Unexplained { txid, .. }] = &locks[..] else { panic!("{locks:?}") };
+    house.treasury.accept_loss(ASSET, txid, "somebody").await.unwrap();
+}
+
+async fn nothing_is_ordered_or_asked_for_while_a_person_has_to_look(store: Store) {
+    let (mut house, signer) = house(store, &[5 * COIN, 4 * COIN, 3 * COIN]).await;
+    let id = ask(&house, 1, 1).await;
+    house.restart();
+    let once = Arc::new(Once("ordered, before commit", AtomicBool::new(false)));
+    house.treasury.break_off_with(once);
+    assert!(house.payer.step().await.is_err());
+    house.restart();
+    assert_eq!(house.payout(id).await.state, PayoutState::Funded);
+    steal_another(&house).await;
+    step(&house).await;
+    assert_eq!(house.payout(id).await.state, PayoutState::Funded);
+    assert!(signer.orders().is_empty());
+    accept_loss(&house).await;
+    // Ordered, and nobody has heard of it yet.
+    signer.is(Mood::Away);
+    step(&house).await;
+    assert_eq!(first_order(&house).await.outcome, Outcome::Waiting);
+    signer.is(Mood::Signs);
+    steal_another(&house).await;
+    step(&house).await;
+    assert!(signer.orders().is_empty());
+    accept_loss(&house).await;
+    step(&house).await;
+    house.mine(1).await;
+    assert_eq!((house.payout(id).await.state, paid(&house, 1)), (PayoutState::Confirmed, 1));
 }
 
 async fn a_higher_fee_is_another_form_of_the_same_order(store: Store) {

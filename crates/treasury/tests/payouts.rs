@@ -2,6 +2,8 @@
 #![allow(clippy::unwrap_used, missing_docs, unreachable_pub)]
 
 mod fake;
+#[path = "payouts/locked.rs"]
+mod locked;
 
 use fake::{ASSET, CONFIRMATIONS, House, REORG_LIMIT, account, sat, stranger};
 use gruve_chain::Node;
@@ -9,6 +11,13 @@ use gruve_ledger::{AccountKind, LedgerError};
 use gruve_store::Store;
 use gruve_treasury::{Lock, NewPayout, PayoutState, TreasuryError};
 use gruve_units::PayoutId;
+use locked::{
+    a_life_signs_nothing_before_it_has_followed_every_block,
+    an_address_that_is_no_longer_the_payouts_own_is_not_paid,
+    nothing_is_signed_at_a_higher_fee_while_a_person_has_to_look,
+    what_spends_another_coin_besides_is_not_the_payout,
+    what_was_planned_before_a_lock_is_signed_when_a_person_has_looked,
+};
 use std::time::Duration;
 
 gruve_store::laws! { payouts: [
@@ -34,6 +43,11 @@ gruve_store::laws! { payouts: [
     a_coin_spent_by_others_frees_the_payout_only_when_deep,
     unripe_rewards_are_never_spent,
     a_coin_and_the_payout_that_spends_it_may_come_back_in_one_block,
+    what_was_planned_before_a_lock_is_signed_when_a_person_has_looked,
+    nothing_is_signed_at_a_higher_fee_while_a_person_has_to_look,
+    an_address_that_is_no_longer_the_payouts_own_is_not_paid,
+    a_life_signs_nothing_before_it_has_followed_every_block,
+    what_spends_another_coin_besides_is_not_the_payout,
 ]}
 
 const COIN: i64 = 1_000_000;

@@ -16,6 +16,7 @@ use gruve_ledger::{Account, balance};
 use gruve_store::{Tx, params, transact};
 use gruve_units::{AccountId, Asset, PayoutId, Timestamp};
 use ruint::aliases::U256;
+use std::collections::BTreeMap;
 
 /// Pages of payouts looked at for one to pay: each page is one whose address turned out bad.
 const LOOKS_MAX: u32 = 20;
@@ -117,6 +118,20 @@ async fn reserve_nonce(
     }
     tx.execute(sql::SET_NONCE, &params![asset, sender.0, next + 1]).await?;
     Ok(next)
+}
+
+/// Wei that the other transactions under way from the same address take at most, whichever of their
+/// forms a block holds.
+async fn others_take(tx: &mut Tx, wallet: &AccountWallet, own: &OwnTx) -> Result<U256> {
+    let key = params![wallet.asset, own.sender.0, own.batch];
+    let mut most = BTreeMap::<[u8; 16], U256>::new();
+    for row in tx.fetch_all(sql::OTHERS_OPEN, &key).await? {
+        let fee = to_wei(transfer_fee(row.get("gas_price")?));
+        let takes = U256::from_be_bytes::<32>(row.get("wei")?).saturating_add(fee);
+        let of = most.entry(row.get("batch")?).or_default();
+        *of = takes.max(*of);
+    }
+    Ok(most.values().fold(U256::ZERO, |sum, takes| sum.saturating_add(*takes)))
 }
 
 impl Treasury {
@@ -235,9 +250,13 @@ impl Treasury {
             let row = tx.fetch_optional(sql::HOLDS, &params![wallet.asset, own.sender.0]).await?;
             let holds: Option<[u8; 32]> = row.map(|r| r.get("wei")).transpose()?;
             let holds = holds.map(U256::from_be_bytes::<32>).unwrap_or_default();
-            let value = holds.checked_sub(to_wei(fee)).filter(|left| !left.is_zero());
             return match own.kind.as_str() {
-                "sweep" => Ok(value),
+                "sweep" => {
+                    // A reorganisation may have opened an earlier one of this address again: were all coins
+                    // moved by one nonce, none would be left for the other, and it would never end.
+                    let taken = others_take(tx, wallet, own).await?.saturating_add(to_wei(fee));
+                    Ok(holds.checked_sub(taken).filter(|left| !left.is_zero()))
+                }
                 "cold" => {
                     let extra = fee.saturating_sub(transfer_fee(own.price));
                     Ok((self.hot_free(tx, wallet).await? >= extra).then_some(own.wei))

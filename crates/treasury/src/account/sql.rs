@@ -59,6 +59,13 @@ gruve_store::statements! {
     COUNT_OPEN_OF = "SELECT COUNT(*) AS n FROM treasury_account_txs t
         JOIN treasury_batches b ON b.id = t.batch
         WHERE t.asset = $1 AND t.sender = $2 AND b.state IN ('funded', 'signed', 'broadcast')";
+    // The forms of what else is under way from an address: what was never signed counts as it was planned.
+    OTHERS_OPEN = "SELECT t.batch, COALESCE(f.gas_price, t.gas_price) AS gas_price,
+        COALESCE(f.wei, t.wei) AS wei FROM treasury_account_txs t
+        JOIN treasury_batches b ON b.id = t.batch
+        LEFT JOIN treasury_account_forms f ON f.batch = t.batch
+        WHERE t.asset = $1 AND t.sender = $2 AND t.batch <> $3
+        AND b.state IN ('funded', 'signed', 'broadcast')";
     COSTS_OF_OPEN = "SELECT CAST(COALESCE(SUM(b.fee + COALESCE(p.amount, 0) - COALESCE(p.fee, 0)
         + COALESCE(m.amount, 0)), 0)
         AS BIGINT) AS minor FROM treasury_account_txs t

@@ -93,7 +93,16 @@ impl Treasury {
                 }
             };
             let (known, has_new) = known_at_start(tx, statement, asset).await?;
-            let may_begin = noted.is_none() || has_new;
+            // A day within a month that was told before says nothing of what the account had first.
+            let within = params![
+                statement.account.as_str(),
+                asset,
+                balances.opened_on.as_str(),
+                balances.closed_on.as_str(),
+                statement.id.as_str()
+            ];
+            let is_within = tx.fetch_optional(sql::BANK_STATEMENT_AROUND, &within).await?.is_some();
+            let may_begin = noted.is_none() || (has_new && !is_within);
             let values = params![
                 statement.account.as_str(),
                 statement.id.as_str(),

@@ -271,8 +271,9 @@ impl Stripe {
         let (Some(entries), Some(has_more)) = (entries, has_more) else {
             return Err(odd("no list"));
         };
+        // What was given beside it is asked for again: a page is looked at in one go.
         let most = usize::try_from(most).unwrap_or(usize::MAX);
-        Ok((entries.iter().take(most).cloned().collect(), has_more))
+        Ok((entries.iter().take(most).cloned().collect(), has_more || entries.len() > most))
     }
 
     /// What the service has of ours in currencies that the books keep, ready to be paid out and not yet.

@@ -111,6 +111,9 @@ gruve_store::statements! {
         closing = $6, known = treasury_bank_statements.known + $10,
         may_begin = CASE WHEN treasury_bank_statements.may_begin = 1 THEN 1 ELSE $11 END";
     BANK_BOOKS_BEFORE = "SELECT books FROM treasury_bank_statements WHERE bank = $1 AND asset = $2 LIMIT 1";
+    BANK_STATEMENT_AROUND = "SELECT 1 AS one FROM treasury_bank_statements
+        WHERE bank = $1 AND asset = $2 AND opened_on <= $3 AND closed_on >= $4
+        AND (statement <> $5 OR closed_on <> $4) LIMIT 1";
     BANK_STATEMENTS = "SELECT statement, opening, opened_on, closing, closed_on, books,
         known, may_begin FROM treasury_bank_statements WHERE bank = $1 AND asset = $2
         ORDER BY closed_on, opened_on, read_at, statement LIMIT $3";

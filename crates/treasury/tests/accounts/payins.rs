@@ -7,7 +7,7 @@ use gruve_store::{Store, transact};
 use gruve_treasury::{
     Invoice, InvoiceState, LockedRate, NewConversion, NewInvoice, Purpose, TreasuryError,
 };
-use gruve_units::{Amount, Asset, Bps, ContractId, Timestamp};
+use gruve_units::{Amount, Asset, Bps, ContractId, Duration, Timestamp};
 use ruint::aliases::U256;
 
 gruve_store::laws! { account_payins: [
@@ -15,6 +15,7 @@ gruve_store::laws! { account_payins: [
     what_the_next_block_would_pay_is_marked_until_it_stands_in_one,
     wei_below_a_gwei_go_to_the_remainder_when_they_make_one,
     what_came_is_swept_to_the_hot_address_at_the_operators_cost,
+    a_sweep_that_a_reorganisation_opens_again_leaves_the_next_one_its_coins,
     a_pay_in_that_a_reorganisation_takes_is_taken_back_and_comes_again,
     a_late_payment_and_a_second_one_go_to_the_balance,
     a_contract_in_dollars_is_paid_at_a_fixed_rate_and_what_is_late_stays_coin,
@@ -170,6 +171,37 @@ async fn what_came_is_swept_to_the_hot_address_at_the_operators_cost(store: Stor
     assert_eq!(rig.payer.step().await.unwrap().signed, 1);
     rig.mine(1).await;
     assert_eq!((rig.on_chain(&address), rig.nonces(&address)), (0, 2));
+}
+
+/// Found by seed 738 of the fault histories: the first sweep's next form took all that the address had.
+async fn a_sweep_that_a_reorganisation_opens_again_leaves_the_next_one_its_coins(store: Store) {
+    let mut rig = Rig::new(store, 1).await;
+    let (hot, fee) = (rig.treasury.hot_address(ASSET).unwrap(), 21_000);
+    let invoice = rig.top_up(1, 9 * COIN).await;
+    let address: EthAddress = invoice.address.parse().unwrap();
+    // Signed before three more coins come, and sent after.
+    *rig.node.deaf.lock().unwrap() = true;
+    assert!(rig.payer.step().await.is_err());
+    *rig.node.deaf.lock().unwrap() = false;
+    rig.pay(&invoice.address, 3 * COIN);
+    rig.mine(1).await;
+    rig.payer.step().await.unwrap();
+    rig.mine(CONFIRMATIONS - 1).await;
+    assert_eq!((rig.on_chain(&address), rig.on_chain(&hot)), (3 * COIN, 9 * COIN - fee));
+    assert_eq!(rig.payer.step().await.unwrap().signed, 1, "a second one for what came since");
+    rig.chain.take_back(CONFIRMATIONS - 1).unwrap();
+    rig.chain.mine_empty(3).unwrap();
+    rig.follow().await;
+    assert_eq!((rig.on_chain(&address), rig.on_chain(&hot)), (12 * COIN, 0));
+    let open = async |rig: &Rig| rig.treasury.open_transactions(ASSET).await.unwrap().len();
+    assert_eq!(open(&rig).await, 2);
+    rig.clock.advance(Duration::from_secs(601));
+    rig.restart();
+    assert_eq!(rig.payer.step().await.unwrap().signed, 2, "both at a higher price");
+    rig.mine(1).await;
+    assert_eq!(open(&rig).await, 0);
+    assert_eq!((rig.on_chain(&address), rig.nonces(&address)), (0, 2));
+    assert_eq!(rig.on_chain(&hot), 12 * COIN - 4 * fee);
 }
 
 async fn a_pay_in_that_a_reorganisation_takes_is_taken_back_and_comes_again(store: Store) {

@@ -1,10 +1,10 @@
 //! Coins going out: one nonce a payout, whatever happens.
 
 use crate::rig::{ASSET, COIN, CONFIRMATIONS, REORG_LIMIT, Rig, gwei, stranger};
-use gruve_chain::eth::{EthAddressError, SignedTx};
+use gruve_chain::eth::{EthAddressError, LegacyTx, SignedTx, wei};
 use gruve_ledger::{Account, AccountKind};
 use gruve_store::Store;
-use gruve_treasury::{Lock, PayoutState, TreasuryError};
+use gruve_treasury::{AccountKeys, Keychain, Lock, PayoutState, Seed, TreasuryError};
 use gruve_units::{Duration, PayoutId};
 
 gruve_store::laws! { account_payouts: [
@@ -17,7 +17,12 @@ gruve_store::laws! { account_payouts: [
     a_restart_sends_the_same_transaction,
     a_payout_taken_out_of_an_account_chain_confirms_again,
     an_older_backup_signs_nothing_until_it_has_caught_up,
+    a_life_signs_nothing_before_it_has_followed_every_block,
     a_nonce_that_others_used_frees_the_payout_only_when_deep,
+    a_nonce_of_ours_that_paid_another_amount_is_no_payout,
+    what_took_the_nonce_of_a_signed_payout_explains_no_other,
+    what_another_address_paid_out_explains_no_payout,
+    an_account_address_that_is_no_longer_the_payouts_own_is_not_paid,
     a_failed_payout_is_returned_to_a_person_only_when_deep,
     fees_above_the_quote_make_a_payout_wait,
     a_payout_to_an_address_of_ours_is_a_pay_in,
@@ -226,22 +231,35 @@ async fn a_payout_taken_out_of_an_account_chain_confirms_again(store: Store) {
 
 /// Somebody else signs with the hot address's key.
 fn sign_elsewhere(nonce: u64, to: u8, minor: i64) -> String {
-    use gruve_chain::eth::{LegacyTx, wei};
-    use gruve_treasury::{AccountKeys, Keychain, Seed};
+    sign_with(Keychain::Capital, nonce, to, minor)
+}
+
+/// With the first key of a chain of them, at a price that takes the place of the house's own.
+fn sign_with(chain: Keychain, nonce: u64, to: u8, minor: i64) -> String {
     let keys = AccountKeys::new(&Seed::from_bytes([42; 32]), ASSET, false).unwrap();
     let (value, price) = (wei::from_gwei(minor).unwrap(), wei::from_gwei(9).unwrap());
     let tx = LegacyTx::transfer(nonce, stranger(to), value, price);
-    let signed = keys.sign(Keychain::Capital, 0, tx, 61).unwrap();
+    let signed = keys.sign(chain, 0, tx, 61).unwrap();
     format!("0x{}", hex::encode(signed.raw))
+}
+
+fn send(rig: &Rig, raw: &str) {
+    rig.call("eth_sendRawTransaction", &serde_json::json!([raw]));
+}
+
+/// What stands unexplained.
+async fn unexplained(rig: &Rig) -> String {
+    let locks = rig.treasury.payout_locks(ASSET).await.unwrap();
+    let [Lock::Unexplained { txid, .. }] = &locks[..] else { panic!("{locks:?}") };
+    txid.clone()
 }
 
 /// A person says that what stands unexplained was no payout.
 async fn accept_loss(rig: &Rig) {
-    let locks = rig.treasury.payout_locks(ASSET).await.unwrap();
-    let [Lock::Unexplained { txid, .. }] = &locks[..] else { panic!("{locks:?}") };
-    let explained = rig.treasury.explain(ASSET, txid, "somebody").await;
+    let txid = unexplained(rig).await;
+    let explained = rig.treasury.explain(ASSET, &txid, "somebody").await;
     assert!(matches!(explained, Err(TreasuryError::Unexplained)), "{explained:?}");
-    rig.treasury.accept_loss(ASSET, txid, "somebody").await.unwrap();
+    rig.treasury.accept_loss(ASSET, &txid, "somebody").await.unwrap();
 }
 
 async fn an_older_backup_signs_nothing_until_it_has_caught_up(store: Store) {
@@ -250,7 +268,7 @@ async fn an_older_backup_signs_nothing_until_it_has_caught_up(store: Store) {
     rig.payer.step().await.unwrap();
     rig.mine(1).await;
     // What a database of yesterday does not know: the same keys have paid since.
-    rig.call("eth_sendRawTransaction", &serde_json::json!([sign_elsewhere(1, 8, COIN)]));
+    send(&rig, &sign_elsewhere(1, 8, COIN));
     rig.chain.mine(1).unwrap();
     let id = rig.request(1, COIN, &stranger(7).to_string()).await.unwrap();
     let error = rig.payer.step().await.unwrap_err();
@@ -270,12 +288,86 @@ async fn an_older_backup_signs_nothing_until_it_has_caught_up(store: Store) {
     assert_eq!(rig.total(AccountKind::Loss).await, COIN + 9 * 21_000);
 }
 
+async fn a_life_signs_nothing_before_it_has_followed_every_block(store: Store) {
+    let mut rig = Rig::rich(store).await;
+    // A life that this database has forgotten has paid, in a block that this one has not seen.
+    send(&rig, &sign_elsewhere(0, 7, COIN - 21_000));
+    rig.chain.mine(1).unwrap();
+    let id = rig.request(1, COIN, &stranger(7).to_string()).await.unwrap();
+    rig.restart();
+    rig.payer.step().await.unwrap();
+    assert!(sent(&rig).is_empty());
+    assert_eq!(state(&rig, id).await, PayoutState::Approved);
+    rig.follow().await;
+    let txid = unexplained(&rig).await;
+    rig.payer.step().await.unwrap();
+    let explained = rig.treasury.explain(ASSET, &txid, "somebody").await.unwrap();
+    assert_eq!(explained.payouts, [id]);
+    rig.payer.step().await.unwrap();
+    rig.mine(1).await;
+    assert_eq!(rig.on_chain(&stranger(7)), COIN - 21_000, "once");
+}
+
+async fn a_nonce_of_ours_that_paid_another_amount_is_no_payout(store: Store) {
+    let rig = Rig::rich(store).await;
+    for (nonce, paid) in [(0, COIN / 2), (1, 2 * COIN)] {
+        let id = rig.request(1, COIN, &stranger(7).to_string()).await.unwrap();
+        rig.payer.step().await.unwrap();
+        send(&rig, &sign_elsewhere(nonce, 7, paid));
+        let before = rig.total(AccountKind::Loss).await;
+        rig.mine(1).await;
+        assert_eq!(rig.total(AccountKind::Loss).await - before, paid + 9 * 21_000);
+        assert_eq!(state(&rig, id).await, PayoutState::Broadcast, "its own may come back yet");
+        accept_loss(&rig).await;
+    }
+}
+
+async fn what_took_the_nonce_of_a_signed_payout_explains_no_other(store: Store) {
+    let rig = Rig::rich(store).await;
+    let signed = rig.request(1, COIN, &stranger(7).to_string()).await.unwrap();
+    rig.payer.step().await.unwrap();
+    send(&rig, &sign_elsewhere(0, 8, COIN - 21_000));
+    let waits = rig.request(1, COIN, &stranger(8).to_string()).await.unwrap();
+    rig.mine(1).await;
+    accept_loss(&rig).await;
+    // The signed one may still come back, and be the one that was paid.
+    assert_eq!(state(&rig, signed).await, PayoutState::Broadcast);
+    assert_eq!(state(&rig, waits).await, PayoutState::Approved);
+}
+
+async fn what_another_address_paid_out_explains_no_payout(store: Store) {
+    let rig = Rig::rich(store).await;
+    let id = rig.request(1, COIN, &stranger(8).to_string()).await.unwrap();
+    send(&rig, &sign_with(Keychain::PayIn, 0, 8, COIN - 21_000));
+    rig.mine(1).await;
+    accept_loss(&rig).await;
+    assert_eq!(state(&rig, id).await, PayoutState::Approved);
+}
+
+async fn an_account_address_that_is_no_longer_the_payouts_own_is_not_paid(store: Store) {
+    let rig = Rig::rich(store).await;
+    let changed = rig.request(1, COIN, &stranger(7).to_string()).await.unwrap();
+    let good = rig.request(1, COIN, &stranger(8).to_string()).await.unwrap();
+    gruve_store::transact!(rig.store, tx -> Result<(), TreasuryError> => {
+        let values = gruve_store::params![changed, stranger(9).to_string()];
+        tx.execute("UPDATE treasury_payouts SET address = $2 WHERE id = $1", &values).await?;
+        Ok(())
+    })
+    .unwrap();
+    rig.payer.step().await.unwrap();
+    rig.mine(1).await;
+    assert_eq!(state(&rig, changed).await, PayoutState::Refused);
+    assert_eq!(state(&rig, good).await, PayoutState::Confirmed);
+    assert_eq!((rig.on_chain(&stranger(7)), rig.on_chain(&stranger(9))), (0, 0));
+    assert_eq!(rig.available(1).await, 19 * COIN);
+}
+
 async fn a_nonce_that_others_used_frees_the_payout_only_when_deep(store: Store) {
     let rig = Rig::rich(store).await;
     let id = rig.request(1, COIN, &stranger(7).to_string()).await.unwrap();
     rig.payer.step().await.unwrap();
     // It pays more, so it takes the payout's place in the pool.
-    rig.call("eth_sendRawTransaction", &serde_json::json!([sign_elsewhere(0, 8, COIN)]));
+    send(&rig, &sign_elsewhere(0, 8, COIN));
     rig.mine(1).await;
     assert_eq!(rig.total(AccountKind::Loss).await, COIN + 9 * 21_000);
     for _ in 1..REORG_LIMIT {

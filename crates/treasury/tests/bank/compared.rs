@@ -114,6 +114,11 @@ pub async fn what_waited_before_the_first_statement_is_decided_after_it(store: S
     decide(&house, &BankWord::Dismissed).await.unwrap();
     let c = compared(&house).await;
     assert_eq!((c.beside, c.difference, c.undecided_count), (eur(450), eur(0), 0));
+    // A statement says that it had: it stays dismissed, and is a difference.
+    let again = [left("c", 50, "twice")];
+    assert_eq!(give(&house, &balanced("2", 11, (950, 900), &again)).await.known, 1);
+    let c = compared(&house).await;
+    assert_eq!((c.beside, c.difference, c.is_explained()), (eur(450), eur(-50), false));
     house.check().await;
 }
 
@@ -137,6 +142,49 @@ pub async fn what_is_known_already_does_not_become_the_start(store: Store) {
     let again = balanced("2", 11, (1_000, 1_100), &[entry("a", 100)]);
     give(&house, &format!("{again} ")).await;
     assert_eq!(compared(&house).await, c);
+    house.check().await;
+}
+
+/// A statement of several days.
+fn days(id: &str, from: u32, to: u32, sums: (i64, i64), lines: &[Line]) -> String {
+    let text = balanced(id, to, sums, lines);
+    text.replacen(&format!("2026-11-{:02}", to - 1), &format!("2026-11-{:02}", from - 1), 1)
+}
+
+pub async fn a_day_within_a_longer_statement_is_not_the_start(store: Store) {
+    let house = House::new(store, 1).await;
+    let fills = top_up(&house, 1, 700).await;
+    let entry = |own: &str, cents: i64| line(own, cents, &fills.address);
+    // Nothing was taken before: ten euros stood at the bank.
+    give(&house, &days("w", 10, 12, (1_000, 1_037), &[entry("b", 30), entry("c", 7)])).await;
+    give(&house, &balanced("d10", 10, (1_000, 1_030), &[entry("b", 30)])).await;
+    give(&house, &balanced("d11", 11, (1_030, 1_030), &[])).await;
+    let c = compared(&house).await;
+    assert_eq!((c.there, c.beside, c.difference), (eur(1_037), eur(1_000), eur(0)));
+    // An earlier one is, also when all that it says was taken from a file without balances.
+    give(&house, &statement("0", &[entry("a", 100)])).await;
+    give(&house, &balanced("d9", 9, (900, 1_000), &[entry("a", 100)])).await;
+    let c = compared(&house).await;
+    assert_eq!((c.beside, c.books, c.difference), (eur(900), eur(137), eur(0)));
+    house.check().await;
+}
+
+pub async fn what_was_booked_before_the_start_is_counted_in_one_statement(store: Store) {
+    let house = House::new(store, 1).await;
+    let fills = top_up(&house, 1, 700).await;
+    let entry = |own: &str, cents: i64| line(own, cents, &fills.address);
+    give(&house, &statement("0", &[entry("a", 100), entry("b", 30)])).await;
+    let week = [entry("b", 30), entry("c", 7)];
+    give(&house, &days("w", 10, 12, (1_100, 1_137), &week)).await;
+    assert_eq!(compared(&house).await.beside, eur(1_000));
+    // Neither a day of it without anything, nor the same days told once more with a later one.
+    give(&house, &balanced("d11", 11, (1_130, 1_130), &[])).await;
+    let c = compared(&house).await;
+    assert_eq!((c.beside, c.difference), (eur(1_000), eur(0)));
+    let [b, seven] = week;
+    give(&house, &days("m", 10, 13, (1_100, 1_142), &[b, seven, entry("e", 5)])).await;
+    let c = compared(&house).await;
+    assert_eq!((c.there, c.beside, c.difference), (eur(1_142), eur(1_000), eur(0)));
     house.check().await;
 }
 

@@ -147,13 +147,20 @@ impl FakeChain {
 
     /// Somebody has our keys: spends a coin of ours elsewhere, in the next block.
     pub fn steal(&self, coin: OutPoint) {
+        self.spend(vec![coin], &[(vec![0x51], 1)]);
+    }
+
+    /// Somebody has our keys: spends coins of ours as he likes, in the next block.
+    pub fn spend(&self, inputs: Vec<OutPoint>, outputs: &[(Vec<u8>, i64)]) {
         let mut s = self.lock();
         s.serial += 1;
         let mut txid = [0xcc; 32];
         txid[24..].copy_from_slice(&s.serial.to_be_bytes());
-        let outputs = vec![LeanOutput { value: 1, script: vec![0x51] }];
-        // Before anything else that spends it.
-        let tx = LeanTx { txid, coinbase: false, hogex: false, inputs: vec![coin], outputs };
+        let output =
+            |(script, value): &(Vec<u8>, i64)| LeanOutput { value: *value, script: script.clone() };
+        let outputs = outputs.iter().map(output).collect();
+        // Before anything else that spends them.
+        let tx = LeanTx { txid, coinbase: false, hogex: false, inputs, outputs };
         s.mempool.insert(0, tx);
     }
 

@@ -14,6 +14,7 @@ use std::time::Duration;
 
 gruve_store::laws! { disputes: [
     a_dispute_between_planning_and_signing_keeps_the_payout_here_and_lets_the_others_go,
+    nobody_approves_a_payout_of_an_account_with_a_dispute,
     whoever_sold_what_was_paid_is_told_of_a_dispute_and_of_its_end_once,
     what_cannot_be_frozen_holds_up_no_dispute,
 ]}
@@ -45,6 +46,21 @@ impl Bench {
             assert_eq!(self.event(&event, "charge.dispute.updated", name).await, Heard::Yes);
         }
     }
+}
+
+async fn nobody_approves_a_payout_of_an_account_with_a_dispute(store: Store) {
+    let b = bench(store).await;
+    b.house.top_up(1, 20_000_000).await;
+    let (_, intent) = b.topped_up(1, 500).await;
+    let id = b.house.request(1, 11_000_000, &fake::stranger(1).0).await.unwrap();
+    assert_eq!(b.house.payout(id).await.state, PayoutState::Requested);
+    b.says("dp_1", &intent, "needs_response").await;
+    let approved = b.house.treasury.approve_payout(id, "anna").await;
+    assert!(matches!(approved, Err(TreasuryError::Disputed)), "{approved:?}");
+    assert_eq!(b.house.payout(id).await.state, PayoutState::Requested);
+    b.says("dp_1", &intent, "won").await;
+    b.house.treasury.approve_payout(id, "anna").await.unwrap();
+    assert_eq!(b.house.payout(id).await.state, PayoutState::Approved);
 }
 
 async fn whoever_sold_what_was_paid_is_told_of_a_dispute_and_of_its_end_once(store: Store) {

@@ -11,6 +11,7 @@ use std::time::Duration;
 gruve_store::laws! { missed: [
     a_dispute_that_nobody_told_of_is_found_after_the_start,
     a_list_that_is_torn_down_or_never_ends_holds_up_nothing_and_is_read_again,
+    a_list_that_is_longer_than_was_asked_for_is_looked_at_page_by_page,
     one_entry_that_cannot_be_read_holds_up_no_other,
     refunds_that_nobody_told_of_are_counted_once,
     a_refund_that_failed_before_its_answer_came_is_back_once,
@@ -103,6 +104,24 @@ async fn a_list_that_is_torn_down_or_never_ends_holds_up_nothing_and_is_read_aga
     b.lists_are(Lists::Well);
     b.later().await;
     assert!(b.is_disputed(2).await);
+    b.house.check().await;
+}
+
+async fn a_list_that_is_longer_than_was_asked_for_is_looked_at_page_by_page(store: Store) {
+    let mut b = bench(store).await;
+    let (_, intent) = b.topped_up(1, 500).await;
+    b.disputes("dp_1", &intent, "needs_response");
+    b.house.clock.advance(MINUTES);
+    for n in 0..45 {
+        b.disputes(&format!("dp_other{n}"), "pi_of_others", "needs_response");
+    }
+    b.lists_are(Lists::Whole);
+    b.restart();
+    for page in 1..=3 {
+        assert!(!b.is_disputed(1).await, "page {page}");
+        b.house.treasury.poll_checkouts().await.unwrap();
+    }
+    assert!(b.is_disputed(1).await);
     b.house.check().await;
 }
 

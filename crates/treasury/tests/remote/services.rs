@@ -49,6 +49,8 @@ pub enum Lists {
     NeverEnding,
     /// Each page once more with the last entry of the one before.
     Overlapping,
+    /// All at once, however few were asked for.
+    Whole,
     /// Without what says whether there is more.
     Torn,
     Down,
@@ -362,7 +364,10 @@ fn list(books: &Shared, kind: &str, asked: &BTreeMap<String, String>) -> Respons
         Lists::Overlapping => from.saturating_sub(1),
         _ => from,
     };
-    let limit: usize = asked["limit"].parse().unwrap();
+    let mut limit: usize = asked["limit"].parse().unwrap();
+    if lists == Lists::Whole {
+        limit = all.len();
+    }
     let page: Vec<&Value> = all[from..].iter().take(limit).collect();
     let has_more = lists == Lists::NeverEnding || from + page.len() < all.len();
     match lists {

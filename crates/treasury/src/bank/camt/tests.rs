@@ -97,6 +97,7 @@ fn what_left_is_read_whole_where_its_parts_cannot_be() {
         of("CHF", "10.00") + &of("CHF", "23.00"),
         of("EUR", "10.00") + &of("EUR", "22.99"),
         of("EUR", "33.00") + &part("<CdtDbtInd>CRDT</CdtDbtInd>"),
+        of("EUR", "10.00") + &part("<Amt Ccy=\"EUR\">23.00</Amt><CdtDbtInd>CRDT</CdtDbtInd>"),
         of("USD", "35.00"),
     ] {
         for (back, why) in [("", LEFT), ("<RvslInd>true</RvslInd>", "takes back")] {
@@ -215,4 +216,22 @@ fn balances_are_read_and_a_statement_without_them_says_so() {
         let told = with(&bad).unwrap_err();
         assert!(told.contains(why), "{bad}: {told}");
     }
+}
+
+#[test]
+fn a_file_is_read_up_to_its_limits() {
+    let many = |entries: usize| {
+        let all = "<Ntry/>".repeat(entries);
+        let account = "<Acct><Id><IBAN>DE89370400440532013000</IBAN></Id></Acct>";
+        format!("<Document><BkToCstmrStmt><Stmt>{account}{all}</Stmt></BkToCstmrStmt></Document>")
+    };
+    let read = |text: &[u8]| read_statements(text).map(|all| all[0].entries.len());
+    assert_eq!(read(many(ENTRIES_MAX).as_bytes()), Ok(ENTRIES_MAX));
+    let more = read(many(ENTRIES_MAX + 1).as_bytes());
+    assert_eq!(more, Err("it has more than 50000 entries".to_owned()));
+    let mut long = many(1).into_bytes();
+    long.resize(FILE_BYTES_MAX, b' ');
+    assert_eq!(read(&long), Ok(1));
+    long.push(b' ');
+    assert_eq!(read(&long), Err("it is larger than 32 MiB".to_owned()));
 }
