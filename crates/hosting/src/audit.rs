@@ -5,7 +5,7 @@
 //! | terms | their hash, the operator's signature, the contract's own columns |
 //! | bills, carries, what is owed | the terms, as an owner checks a statement |
 //! | first epoch, end, what came back | the terms and the owners of the machine |
-//! | certificates | their signatures, each other, the contract |
+//! | certificates | their signatures by today's key or one of before, each other, the contract |
 //! | what was paid: prices, bills, what came back | the journal, customer by customer |
 //!
 //! Taken as given are energy and time up as measured, and what waits for an owner's address.
@@ -169,8 +169,10 @@ impl Hosting {
             Err(e) => return vec![e.to_string()],
         };
         if c.signed.is_some() || c.from.is_some() {
-            let by = c.signed.map(|(key, _)| key);
-            let verified = self.signed_terms(c).map(|file| file.verified(by.as_ref()).is_ok());
+            let by = c.signed.map(|(key, _)| key).filter(|key| self.is_own(key));
+            let verified = self
+                .signed_terms(c)
+                .map(|file| by.is_some_and(|by| file.verified(Some(&by)).is_ok()));
             // What was accepted before there were plans is not signed.
             if c.signed.is_some() && !verified.unwrap_or(false) {
                 wrong.push("the operator has not signed its terms".to_owned());
@@ -269,9 +271,8 @@ impl Hosting {
         let mut previous = String::new();
         for (n, row) in (1u64..).zip(&rows) {
             audit.certificates += 1;
-            let signed = self.signed(row)?;
-            let by = self.signer.verifying_key().to_bytes();
-            match signed.check(&by) {
+            let (signed, checked) = self.checked(row)?;
+            match checked {
                 Err(e) => audit.find(format!("certificate {n} of machine {machine}: {e}")),
                 Ok(c) if (c.number, c.machine, &c.previous) != (n, machine, &previous) => audit
                     .find(format!(

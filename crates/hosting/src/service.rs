@@ -1,7 +1,7 @@
 //! Offers, acceptances, ends: how a machine comes to an owner, to another, and back.
 
 use crate::Order;
-use crate::certificate::{self, Certificate, Signed};
+use crate::certificate::{self, Certificate, CertificateError, Signed};
 use crate::contract::{Contract, HostingState, OfferTerms, Rest, sha256};
 use crate::sql;
 use crate::{HostingError, MIGRATIONS, Result};
@@ -26,6 +26,9 @@ pub const ADDRESS_WAIT: Duration = Duration::from_secs(86_400);
 /// Bytes of an address at most.
 const ADDRESS_BYTES_MAX: usize = 128;
 
+/// What a certificate says, or why it is not believed.
+pub(crate) type Checked = std::result::Result<Certificate, CertificateError>;
+
 /// An offer to be written.
 #[derive(Clone, Copy)]
 pub(crate) struct NewOffer<'a> {
@@ -49,6 +52,8 @@ pub struct Hosting {
     pub(crate) clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
     pub(crate) signer: Arc<SigningKey>,
+    /// Keys that the house signed with before, the newest first.
+    former: Arc<[[u8; 32]]>,
     origin: String,
 }
 
@@ -70,7 +75,21 @@ impl Hosting {
         origin: &str,
     ) -> Hosting {
         let (signer, origin) = (Arc::new(signer), origin.to_owned());
-        Hosting { store, farm, clock, entropy, signer, origin }
+        Hosting { store, farm, clock, entropy, signer, former: Arc::default(), origin }
+    }
+
+    /// The same of a house that signed with other keys before, the oldest first: what they signed is the operator's, too.
+    #[must_use]
+    pub fn with_former_keys(self, keys: impl IntoIterator<Item = [u8; 32]>) -> Hosting {
+        let own = self.signer.verifying_key().to_bytes();
+        let mut former: Vec<_> = keys.into_iter().filter(|key| *key != own).collect();
+        former.reverse();
+        Hosting { former: former.into(), ..self }
+    }
+
+    /// Whether the house signs with a key, or ever did.
+    pub(crate) fn is_own(&self, key: &[u8; 32]) -> bool {
+        self.signer.verifying_key().as_bytes() == key || self.former.contains(key)
     }
 
     /// Puts the room's tables in place.
@@ -533,7 +552,7 @@ impl Hosting {
     pub async fn certificate(&self, contract: ContractId) -> Result<Signed> {
         let mut tx = self.store.read().await?;
         let row = tx.fetch_optional(sql::CERTIFICATE, &params![contract]).await?;
-        self.signed(&row.ok_or(HostingError::NoContract)?)
+        Ok(self.checked(&row.ok_or(HostingError::NoContract)?)?.0)
     }
 
     /// A machine's certificates, oldest first.
@@ -542,15 +561,25 @@ impl Hosting {
     /// The database's.
     pub async fn certificates(&self, machine: MachineId) -> Result<Vec<Signed>> {
         let rows = self.store.read().await?.fetch_all(sql::CERTIFICATES, &params![machine]).await?;
-        rows.iter().map(|row| self.signed(row)).collect()
+        rows.iter().map(|row| Ok(self.checked(row)?.0)).collect()
     }
 
-    pub(crate) fn signed(&self, row: &gruve_store::Row) -> Result<Signed> {
-        Ok(Signed {
+    /// A certificate under the key that signed it, which may be one of before, and what it certifies.
+    pub(crate) fn checked(&self, row: &gruve_store::Row) -> Result<(Signed, Checked)> {
+        let own = self.signer.verifying_key().to_bytes();
+        let mut signed = Signed {
             certificate: row.get("text")?,
             signature: hex::encode(row.get::<[u8; 64]>("signature")?),
-            operator_key: hex::encode(self.signer.verifying_key().to_bytes()),
-        })
+            operator_key: hex::encode(own),
+        };
+        for key in std::iter::once(&own).chain(self.former.iter()) {
+            let checked = signed.check(key);
+            if checked != Err(CertificateError::NotSigned) {
+                signed.operator_key = hex::encode(key);
+                return Ok((signed, checked));
+            }
+        }
+        Ok((signed, Err(CertificateError::NotSigned)))
     }
 }
 

@@ -223,7 +223,7 @@ async fn a_statement_of_bills_is_recomputed_from_its_terms_alone(store: Store) {
     assert_eq!((tail.opening.bills, tail.bills.len(), tail.next_bill), (3, 3, None));
 }
 
-async fn after_a_change_of_keys_bills_under_older_terms_are_right(store: Store) {
+async fn after_a_change_of_keys_papers_of_the_older_one_are_right(store: Store) {
     let w = world(store).await;
     let kari = account(1);
     let (id, from) = hosted_for(&w, kari, terms(PayFrom::Balance)).await;
@@ -237,12 +237,34 @@ async fn after_a_change_of_keys_bills_under_older_terms_are_right(store: Store) 
     let (farm, clock) = (w.farm.clone(), w.clock.clone());
     let entropy = Arc::new(SeededEntropy::new(10));
     let house = Hosting::new(w.store.clone(), farm, clock, entropy, signer, "example.org/gruve");
-    let mut tx = w.store.read().await.unwrap();
-    let audit = house.audit(&mut tx).await.unwrap();
-    tx.rollback().await.unwrap();
-    assert_eq!((audit.contracts, audit.bills), (1, 1));
-    let of_bills: Vec<_> = audit.findings.iter().filter(|f| f.contains("statement")).collect();
-    assert!(of_bills.is_empty(), "{of_bills:?}");
+    let forgetful = house.clone();
+    let house = house.with_former_keys([[9; 32], w.key, key]);
+    let (ola, audited) = (account(2), async |house: &Hosting| {
+        let mut tx = w.store.read().await.unwrap();
+        house.audit(&mut tx).await.unwrap()
+    });
+    let audit = audited(&house).await;
+    assert_eq!((audit.contracts, audit.bills, audit.certificates), (1, 1, 1));
+    assert!(audit.findings.is_empty(), "{:?}", audit.findings);
+    // Certificates of both keys follow each other, each handed out under its own.
+    let handed = house.offer_transfer(kari, id, ola, btc(0)).await.unwrap();
+    house.accept(ola, handed).await.unwrap();
+    let keys = [(id, w.key), (handed, key)];
+    for (contract, by) in keys {
+        let signed = house.certificate(contract).await.unwrap();
+        assert_eq!(signed.operator_key, hex::encode(by));
+        assert_eq!(signed.check(&by).unwrap().contract, contract);
+    }
+    let all = house.certificates(w.machine).await.unwrap();
+    let named: Vec<_> = all.iter().map(|signed| signed.operator_key.clone()).collect();
+    assert_eq!(named, keys.map(|(_, by)| hex::encode(by)));
+    let audit = audited(&house).await;
+    assert_eq!((audit.certificates, audit.findings), (2, Vec::new()));
+    // Papers of a key that the house never had are nobody's, whatever they say themselves.
+    let findings = audited(&forgetful).await.findings;
+    let found = |what: &str| findings.iter().any(|f| f.contains(what));
+    assert!(found("has not signed its terms") && found("certificate 1"), "{findings:?}");
+    assert!(!found("certificate 2"), "{findings:?}");
     // Its owner names both keys.
     let c = house.contract(None, id).await.unwrap();
     let page = house.statement(&c, 1).await.unwrap();
@@ -327,6 +349,6 @@ laws! { orders: [
     racing_orders_never_sell_a_machine_twice,
     a_term_ends_by_itself_at_its_epoch_and_is_billed_to_it,
     a_statement_of_bills_is_recomputed_from_its_terms_alone,
-    after_a_change_of_keys_bills_under_older_terms_are_right,
+    after_a_change_of_keys_papers_of_the_older_one_are_right,
     from_earnings_the_statement_says_what_was_waived,
 ] }

@@ -125,6 +125,8 @@ pub(crate) struct Contract {
     /// From when on it stands still, and for how many epochs it has.
     pub(crate) paused_since: Option<u64>,
     pub(crate) stood: u64,
+    /// Whether its owner wants it to run although it does not pay.
+    pub(crate) keeps: bool,
     /// Disputes about its payments.
     pub(crate) freezes: BTreeMap<u64, Freeze>,
     /// In 2^-64 minor units of the first asset of `terms.maintenance`.
@@ -171,6 +173,7 @@ impl Contract {
             short_since: None,
             paused_since: None,
             stood: 0,
+            keeps: false,
             freezes: BTreeMap::new(),
             maintenance_due: int(0),
             recognised: int(0),

@@ -194,6 +194,10 @@ wrong! {
     NoHysteresis,
     /// A pause is decided with the price of the settlement itself.
     PauseByTodaysPrice,
+    /// Whoever wants to run although it does not pay is paused all the same.
+    KeepForgotten,
+    /// Whoever wants to run while disputed is heard when that is settled.
+    KeepHeardAfterThaw,
     /// The clock of a disputed contract goes on.
     ClockRunsWhileFrozen,
     /// A disputed contract gets work all the same.

@@ -95,6 +95,8 @@ pub enum Input {
     Expired(Id),
     /// Something is said of a contract's payment: about which dispute, and in which epoch.
     Payment(Id, u64, Word, u64),
+    /// In this epoch a contract's owner wants it to run although it does not pay, or does not any more.
+    Keeps(Id, bool, u64),
     /// Coins came in for an account.
     Funded(Id, usize, u64),
     /// An account took coins out.
@@ -274,6 +276,7 @@ impl Model {
             Input::Chose(id, epoch, earnings) => self.choose(id, epoch, earnings),
             Input::Paid(id, now) => self.paid(id, now),
             Input::Payment(id, dispute, word, now) => self.payment(id, dispute, &word, now),
+            Input::Keeps(id, keeps, now) => self.keep(id, keeps, now),
             Input::Expired(id) => {
                 if let Some(c) = self.contracts.get_mut(&id) {
                     c.state = State::Expired;
@@ -374,6 +377,7 @@ impl Model {
         let pausing = self.running();
         let got = self.allocate(epoch);
         self.owe_paused(epoch);
+        self.heed_owners(epoch);
         self.share_units(epoch, &got);
         for id in self.contracts.keys().copied().collect::<Vec<_>>() {
             self.deliver(id, epoch, got.get(&id), settles);

@@ -55,7 +55,7 @@ async fn live(store: Store, plan: Plan) -> (Vec<Step>, Figures) {
 }
 
 /// The histories by which every wrong rule is found out: the first tells nearly all, the other what is seldom.
-const TELLING: [Plan; 2] = [Plan { seed: 23, epochs: 160 }, Plan { seed: 26, epochs: 160 }];
+const TELLING: [Plan; 2] = [Plan { seed: 23, epochs: 160 }, Plan { seed: 33, epochs: 160 }];
 
 /// The model's allocation of a generated epoch, and the market's.
 fn allocations(seed: u64, wrong: Option<Wrong>) -> [Vec<BigInt>; 2] {
@@ -151,7 +151,7 @@ async fn market_and_model_agree_on_a_file_and_every_wrong_rule_is_found_out() {
         assert!(figures.without_price > 5 && figures.deaf > 20, "{figures:?}");
         assert!(figures.renewed > 3 && figures.compensated > 5, "{figures:?}");
         assert!(figures.disputed > 5 && figures.thawed > 2, "{figures:?}");
-        assert!(figures.charged_back > 2, "{figures:?}");
+        assert!(figures.charged_back > 1 && figures.kept > 2, "{figures:?}");
         missed.retain(|wrong| {
             let mut model = model(plan, Some(*wrong));
             steps.iter().all(|step| take(&mut model, step).is_ok())
@@ -209,6 +209,7 @@ async fn ten_thousand_epochs_agree() {
         all.disputed += f.disputed;
         all.thawed += f.thawed;
         all.charged_back += f.charged_back;
+        all.kept += f.kept;
         println!("{all:?}");
     }
     assert_eq!(all.epochs, lanes * epochs);

@@ -1,11 +1,12 @@
 //! Pages of invoices and payouts, for the operator's people and for lists that go on.
 
+use crate::invoices::read_invoice;
 use crate::payouts::read_payout;
 use crate::{Invoice, Payout, PayoutState, Result, Treasury, sql};
-use gruve_store::{Row, Tx, params};
+use gruve_store::params;
 use gruve_units::{AccountId, InvoiceId, PayoutId};
 
-/// Invoices of a page at most: each takes two small questions more.
+/// Invoices of a page at most: as many as anybody looks at together.
 pub const INVOICES_PAGE_MAX: u32 = 100;
 
 impl Treasury {
@@ -22,7 +23,7 @@ impl Treasury {
         let mut tx = self.0.store.read().await?;
         let given = params![before, limit.min(INVOICES_PAGE_MAX)];
         let rows = tx.fetch_all(sql::LATEST_INVOICES, &given).await?;
-        self.invoices_of(&mut tx, &rows).await
+        rows.iter().map(|row| read_invoice(self, row)).collect()
     }
 
     /// Invoices of an account before one, newest first: at most `limit`, at most [`INVOICES_PAGE_MAX`].
@@ -39,15 +40,7 @@ impl Treasury {
         let mut tx = self.0.store.read().await?;
         let given = params![account, before, limit.min(INVOICES_PAGE_MAX)];
         let rows = tx.fetch_all(sql::INVOICES_BEFORE, &given).await?;
-        self.invoices_of(&mut tx, &rows).await
-    }
-
-    async fn invoices_of(&self, tx: &mut Tx, rows: &[Row]) -> Result<Vec<Invoice>> {
-        let mut invoices = Vec::with_capacity(rows.len());
-        for row in rows {
-            invoices.extend(self.invoice_row(tx, row.get("id")?).await?);
-        }
-        Ok(invoices)
+        rows.iter().map(|row| read_invoice(self, row)).collect()
     }
 
     /// Payouts in a state that were asked for after one of them, oldest first, `limit` at most.

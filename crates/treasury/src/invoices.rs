@@ -197,13 +197,7 @@ impl Treasury {
     pub async fn invoices(&self, account: AccountId) -> Result<Vec<Invoice>> {
         let mut tx = self.0.store.read().await?;
         let rows = tx.fetch_all(sql::INVOICES_OF, &params![account, LIST_MAX]).await?;
-        let mut invoices = Vec::with_capacity(rows.len());
-        for row in rows {
-            let sums =
-                tx.fetch_one(sql::INVOICE_SUMS, &params![row.get::<InvoiceId>("id")?]).await?;
-            invoices.push(read_invoice(self, &row, &sums)?);
-        }
-        Ok(invoices)
+        rows.iter().map(|row| read_invoice(self, row)).collect()
     }
 
     /// An invoice within a transaction.
@@ -211,11 +205,8 @@ impl Treasury {
     /// # Errors
     /// The database's.
     pub async fn invoice_row(&self, tx: &mut Tx, id: InvoiceId) -> Result<Option<Invoice>> {
-        let Some(row) = tx.fetch_optional(sql::INVOICE, &params![id]).await? else {
-            return Ok(None);
-        };
-        let sums = tx.fetch_one(sql::INVOICE_SUMS, &params![id]).await?;
-        read_invoice(self, &row, &sums).map(Some)
+        let row = tx.fetch_optional(sql::INVOICE, &params![id]).await?;
+        row.as_ref().map(|row| read_invoice(self, row)).transpose()
     }
 
     /// Brings an open invoice's state up to its receipts; says whether that closed it as paid.
@@ -245,8 +236,7 @@ impl Treasury {
     /// Closes an invoice in its new state: what was held becomes available, then who is concerned
     /// is told.
     async fn close_invoice(&self, tx: &mut Tx, invoice: &Invoice, now: Timestamp) -> Result<()> {
-        let sums = tx.fetch_one(sql::INVOICE_SUMS, &params![invoice.id]).await?;
-        let held: i64 = sums.get("held")?;
+        let held: i64 = tx.fetch_one(sql::INVOICE, &params![invoice.id]).await?.get("held")?;
         let values = params![invoice.id, invoice.state.word(), now];
         if tx.execute(sql::CLOSE_INVOICE, &values).await? != 1 {
             return Err(TreasuryError::Damaged("an invoice was closed twice"));
@@ -354,7 +344,7 @@ impl Treasury {
     }
 }
 
-fn read_invoice(treasury: &Treasury, row: &Row, sums: &Row) -> Result<Invoice> {
+pub(crate) fn read_invoice(treasury: &Treasury, row: &Row) -> Result<Invoice> {
     let asset: Asset = row.get("asset")?;
     let chain_id = treasury.chain_id(asset);
     let contract: Option<ContractId> = row.get("contract")?;
@@ -367,9 +357,9 @@ fn read_invoice(treasury: &Treasury, row: &Row, sums: &Row) -> Result<Invoice> {
         id: row.get("id")?,
         account: row.get("account")?,
         amount: Amount::new(asset, row.get("amount")?),
-        received: Amount::new(asset, sums.get("in_chain")?),
-        confirmed: Amount::new(asset, sums.get("confirmed")?),
-        late: Amount::new(asset, sums.get("late")?),
+        received: Amount::new(asset, row.get("in_chain")?),
+        confirmed: Amount::new(asset, row.get("confirmed")?),
+        late: Amount::new(asset, row.get("late")?),
         purpose,
         address: row.get("address")?,
         chain_id,

@@ -14,6 +14,44 @@ use gruve_store::{Tx, Value, params};
 use gruve_units::Asset;
 use std::sync::LazyLock;
 
+/// Invoices with what came to their addresses and by other methods, and what they convert. Late is what a conversion's rate no
+/// longer counts for.
+macro_rules! invoices {
+    ($which:literal, $order:literal, $limit:literal) => {
+        concat!(
+            "WITH page AS (SELECT i.id, i.account, i.asset, i.amount, i.contract, i.address, i.state, i.created_at,
+                i.expires_at FROM treasury_invoices i ",
+            $which,
+            $order,
+            $limit,
+            "), came AS (SELECT r.invoice, r.value, r.credit, r.credited,
+                CASE WHEN r.seen_at > c.counts_until THEN 1 ELSE 0 END AS late
+                FROM page p JOIN treasury_receipts r ON r.invoice = p.id
+                LEFT JOIN treasury_conversions c ON c.invoice = r.invoice
+                WHERE r.height IS NOT NULL
+                UNION ALL
+                SELECT y.invoice, y.amount - y.taken AS value, y.credit, y.amount - y.taken AS credited, 0 AS late
+                FROM page p JOIN treasury_payments y ON y.invoice = p.id),
+            sums AS (SELECT invoice,
+                SUM(CASE WHEN late = 0 THEN value ELSE 0 END) AS in_chain,
+                SUM(CASE WHEN late = 1 OR credit = 'none' THEN 0 ELSE value END) AS confirmed,
+                SUM(CASE WHEN credit = 'held' THEN credited ELSE 0 END) AS held,
+                SUM(CASE WHEN late = 1 THEN value ELSE 0 END) AS late
+                FROM came GROUP BY invoice)
+            SELECT i.id, i.account, i.asset, i.amount, i.contract, i.address, i.state, i.created_at, i.expires_at,
+                c.pays, c.price_asset, c.price, c.coin_usd_micro, c.price_usd_micro, c.spread_bps, c.priced_at,
+                c.counts_until,
+                CAST(COALESCE(s.in_chain, 0) AS BIGINT) AS in_chain,
+                CAST(COALESCE(s.confirmed, 0) AS BIGINT) AS confirmed,
+                CAST(COALESCE(s.held, 0) AS BIGINT) AS held,
+                CAST(COALESCE(s.late, 0) AS BIGINT) AS late
+                FROM page i LEFT JOIN treasury_conversions c ON c.invoice = i.id
+                LEFT JOIN sums s ON s.invoice = i.id",
+            $order
+        )
+    };
+}
+
 gruve_store::statements! {
     // The chain.
     NEXT_CONNECTION = "INSERT INTO treasury_chains (asset, connections) VALUES ($1, 1)
@@ -44,19 +82,10 @@ gruve_store::statements! {
     // Invoices.
     INSERT_INVOICE = "INSERT INTO treasury_invoices (id, account, asset, amount, contract, address,
         key_index, state, created_at, expires_at) VALUES ($1, $2, $3, $4, $5, $6, $7, 'new', $8, $9)";
-    INVOICE = "SELECT i.id, i.account, i.asset, i.amount, i.contract, i.address, i.state, i.created_at,
-        i.expires_at, c.pays, c.price_asset, c.price, c.coin_usd_micro, c.price_usd_micro,
-        c.spread_bps, c.priced_at, c.counts_until
-        FROM treasury_invoices i LEFT JOIN treasury_conversions c ON c.invoice = i.id
-        WHERE i.id = $1";
-    INVOICES_OF = "SELECT i.id, i.account, i.asset, i.amount, i.contract, i.address, i.state,
-        i.created_at, i.expires_at, c.pays, c.price_asset, c.price, c.coin_usd_micro,
-        c.price_usd_micro, c.spread_bps, c.priced_at, c.counts_until
-        FROM treasury_invoices i LEFT JOIN treasury_conversions c ON c.invoice = i.id
-        WHERE i.account = $1 ORDER BY i.created_at DESC, i.id DESC LIMIT $2";
-    LATEST_INVOICES = "SELECT id FROM treasury_invoices WHERE id < $1 ORDER BY id DESC LIMIT $2";
-    INVOICES_BEFORE = "SELECT id FROM treasury_invoices WHERE account = $1 AND id < $2
-        ORDER BY id DESC LIMIT $3";
+    INVOICE = invoices!("WHERE i.id = $1", "", "");
+    INVOICES_OF = invoices!("WHERE i.account = $1", " ORDER BY i.created_at DESC, i.id DESC", " LIMIT $2");
+    LATEST_INVOICES = invoices!("WHERE i.id < $1", " ORDER BY i.id DESC", " LIMIT $2");
+    INVOICES_BEFORE = invoices!("WHERE i.account = $1 AND i.id < $2", " ORDER BY i.id DESC", " LIMIT $3");
     INVOICE_BY_INDEX = "SELECT id FROM treasury_invoices WHERE asset = $1 AND key_index = $2";
     COUNT_OPEN_INVOICES = "SELECT COUNT(*) AS n FROM treasury_invoices
         WHERE account = $1 AND closed_at IS NULL";
@@ -69,21 +98,6 @@ gruve_store::statements! {
         WHERE id = $1 AND closed_at IS NULL AND expires_at > $2";
     CLOSE_INVOICE = "UPDATE treasury_invoices SET state = $2, closed_at = $3
         WHERE id = $1 AND closed_at IS NULL";
-    // What came to its address, and what came by other methods. Late is what a conversion's rate no longer counts for.
-    INVOICE_SUMS = "SELECT
-        CAST(COALESCE(SUM(CASE WHEN s.late = 0 THEN s.value ELSE 0 END), 0) AS BIGINT) AS in_chain,
-        CAST(COALESCE(SUM(CASE WHEN s.late = 1 OR s.credit = 'none' THEN 0 ELSE s.value END), 0)
-            AS BIGINT) AS confirmed,
-        CAST(COALESCE(SUM(CASE WHEN s.credit = 'held' THEN s.credited ELSE 0 END), 0) AS BIGINT)
-            AS held,
-        CAST(COALESCE(SUM(CASE WHEN s.late = 1 THEN s.value ELSE 0 END), 0) AS BIGINT) AS late
-        FROM (SELECT r.value, r.credit, r.credited,
-            CASE WHEN r.seen_at > c.counts_until THEN 1 ELSE 0 END AS late
-            FROM treasury_receipts r LEFT JOIN treasury_conversions c ON c.invoice = r.invoice
-            WHERE r.invoice = $1 AND r.height IS NOT NULL
-            UNION ALL
-            SELECT amount - taken AS value, credit, amount - taken AS credited, 0 AS late
-            FROM treasury_payments WHERE invoice = $1) s";
     RELEASE_HELD_PAYMENTS = "UPDATE treasury_payments SET credit = 'available'
         WHERE invoice = $1 AND credit = 'held'";
     RELEASE_HELD = "UPDATE treasury_receipts SET credit = 'available'

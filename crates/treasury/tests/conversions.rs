@@ -29,6 +29,7 @@ gruve_store::laws! { conversions: [
     the_audit_finds_what_does_not_follow,
     an_offer_ends_though_nothing_is_converted_any_more,
     those_of_many_invoices_are_those_of_each,
+    a_list_says_of_each_invoice_what_it_says_alone,
 ]}
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -426,4 +427,50 @@ async fn those_of_many_invoices_are_those_of_each(store: Store) {
         assert_eq!(of.get(id).cloned().unwrap_or_default(), each);
     }
     assert!(house.treasury.conversions_of(&[]).await.unwrap().is_empty());
+}
+
+async fn a_list_says_of_each_invoice_what_it_says_alone(store: Store) {
+    let house = House::new(store, 1).await;
+    let (_, late) = leased(&house, 1).await;
+    house.pay(&late.address, COINS);
+    house.clock.advance(31 * MINUTE);
+    let held = house.invoice(1, 9_000, Purpose::TopUp).await;
+    let (of_another, both) = leased(&house, 2).await;
+    // In parts: what two receipts come to is neither's.
+    house.pay(&held.address, 1_000);
+    house.pay(&held.address, 3_000);
+    house.pay(&both.address, COINS - 1);
+    house.mine(CONFIRMATIONS).await;
+    transact!(house.store, tx -> Result<(), TreasuryError> => {
+        let whose = PayInFor::Invoice(of_another.id);
+        house.treasury.take_payment(tx, Method::Bank, "a", eur(40), whose).await.map(drop)
+    })
+    .unwrap();
+    house.pay(&both.address, 7);
+    house.mine(1).await;
+    let nothing = house.invoice(1, 9_000, Purpose::TopUp).await;
+    let mut newest = Vec::new();
+    for n in 1..=2 {
+        let listed = house.treasury.invoices(account(n)).await.unwrap();
+        assert_eq!(listed.len(), if n == 1 { 4 } else { 2 });
+        for invoice in &listed {
+            assert_eq!(&house.look(invoice.id).await, invoice);
+        }
+        let pages = house.treasury.invoices_before(account(n), None, 9).await.unwrap();
+        assert_eq!(pages, listed);
+        let rest = house.treasury.invoices_before(account(n), Some(pages[0].id), 1).await.unwrap();
+        assert_eq!(rest, listed[1..2]);
+        newest.extend(listed);
+    }
+    newest.sort_by_key(|invoice| std::cmp::Reverse(invoice.id));
+    assert_eq!(house.treasury.latest_invoices(None, 9).await.unwrap(), newest);
+    let came = |id| {
+        let invoice = newest.iter().find(|i| i.id == id).unwrap();
+        [&invoice.received, &invoice.confirmed, &invoice.late].map(|a| a.minor)
+    };
+    assert_eq!(came(late.id), [0, 0, COINS]);
+    assert_eq!(came(held.id), [4_000, 4_000, 0]);
+    assert_eq!(came(both.id), [COINS + 6, COINS - 1, 0]);
+    assert_eq!(came(of_another.id)[1], 40_000_000);
+    assert_eq!(came(nothing.id), [0; 3]);
 }

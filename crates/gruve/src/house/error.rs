@@ -14,7 +14,7 @@ use gruve_stratum::StratumError;
 use gruve_stratum::tls::TlsError;
 use gruve_stratum::v2::KeyError;
 use gruve_treasury::{SeedError, TreasuryError};
-use gruve_units::{Asset, Blame, Blamed, LaneId};
+use gruve_units::{Asset, Blame, Blamed, EpochNumber, LaneId};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -176,6 +176,23 @@ pub enum StartError {
     /// The public record.
     #[error("the public record: {0}")]
     Record(#[from] gruve_proof::publish::PublishError),
+    /// Files that the public log names are not in its folder.
+    #[error(
+        "{}: the public record is not here: {} is missing, which the entry of epoch {epoch} of lane {lane} names. Is \
+         record.folder right, and its disk mounted? Put the folder back from its backup or its mirror, data/ above all; \
+         it stands nowhere else, and without it no epoch of the lane can be closed",
+        .folder.display(), .path.display()
+    )]
+    RecordGone {
+        /// The public folder.
+        folder: PathBuf,
+        /// The first file that is missing.
+        path: PathBuf,
+        /// Whose it is.
+        lane: LaneId,
+        /// The epoch whose entry names it.
+        epoch: EpochNumber,
+    },
     /// The place that the public record is copied to.
     #[error("{0}")]
     Mirror(String),

@@ -20,17 +20,28 @@ const KEY_FILE: &str = "operator.key";
 
 /// The log's beginning and the key in force; `None` before it has begun.
 async fn in_force(market: &Market) -> Result<Option<(LogHead, [u8; 32])>, StartError> {
+    let Some((head, keys)) = read(market).await? else { return Ok(None) };
+    let key = keys.last().copied().unwrap_or(head.operator_key);
+    Ok(Some((head, key)))
+}
+
+/// Every key that the log has had in force, the oldest first; none before it has begun.
+pub(super) async fn all(market: &Market) -> Result<Vec<[u8; 32]>, StartError> {
+    Ok(read(market).await?.map(|(_, keys)| keys).unwrap_or_default())
+}
+
+async fn read(market: &Market) -> Result<Option<(LogHead, Vec<[u8; 32]>)>, StartError> {
     let own = market.log_keys().await?;
     let Some(first) = own.first() else { return Ok(None) };
     let Ok(Entry::Head(head)) = Entry::parse(first) else { return Err(StartError::RecordKey) };
-    let mut key = head.operator_key;
+    let mut keys = vec![head.operator_key];
     for entry in own.iter().skip(1) {
         let Ok(Entry::Keys(change)) = Entry::parse(entry) else {
             return Err(StartError::RecordKey);
         };
-        key = change.to;
+        keys.push(change.to);
     }
-    Ok(Some((head, key)))
+    Ok(Some((head, keys)))
 }
 
 /// Begins the log, or sees that it was begun by this house and that this key is in force.

@@ -7,6 +7,7 @@ use super::ethash;
 use super::files::{FileError, Folder, Holding, epoch_file, read_secret_text};
 use super::hosted::{Bills, Owners};
 use super::in_block::InBlock;
+use super::keys;
 use super::nodes::{AuxParts, chain_params, open_aux, open_nodes};
 use super::pay_in_chain::{self, PayInParts};
 use super::record::{self, Publishing};
@@ -213,7 +214,8 @@ impl Parts {
         let (store_too, key) = (store.clone(), operator.clone());
         let (clock_too, entropy_too) = (clock.clone(), entropy.clone());
         let origin = &config.house.origin;
-        let hosting = Hosting::new(store_too, farm.clone(), clock_too, entropy_too, key, origin);
+        let hosting = Hosting::new(store_too, farm.clone(), clock_too, entropy_too, key, origin)
+            .with_former_keys(keys::all(&market).await?);
         market.tell_settlements_to(Arc::new(Bills(hosting.clone())));
         treasury.tell_invoices_to(Arc::new(InvoiceOutcome {
             market: market.clone(),

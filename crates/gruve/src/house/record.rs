@@ -3,7 +3,7 @@
 use super::in_block::{InBlock, house_fee};
 use super::receipts::RecordShelf;
 use super::witnesses;
-use super::{Parts, StartError, keys, lane, nodes};
+use super::{Parts, StartError, begun, keys, lane, nodes};
 use crate::config::Config;
 use ed25519_dalek::SigningKey;
 use gruve_chain::Family;
@@ -138,7 +138,7 @@ pub fn folder_of(config: &Config) -> PathBuf {
 /// Opens the public folder and has the market publish to it; begins the log if there is none.
 ///
 /// # Errors
-/// When the folder cannot be used, or the log was begun with another key or name.
+/// When the folder cannot be used or lacks what the log names, or the log was begun with another key or name.
 pub async fn open(
     config: &Config,
     parts: &Parts,
@@ -148,6 +148,7 @@ pub async fn open(
     let origin = config.house.origin.clone();
     let public = folder_of(config);
     keys::begin(config, &key, market).await?;
+    look_for_files(&public, market).await?;
     let (secret, kept) = (folder.secret(SALT_FILE, entropy.as_ref())?, folder.join(KEPT_FOLDER));
     let shelf = RecordShelf::new(public.clone(), kept.clone(), origin.clone(), secret);
     let record = Arc::new(Publishing {
@@ -166,6 +167,21 @@ pub async fn open(
     });
     market.publish_to(record.clone());
     Ok(record)
+}
+
+/// Sees that the files are there which the log's newest entries name: nothing makes them again, and no epoch can be closed
+/// without them. A log without epochs names none.
+async fn look_for_files(public: &Path, market: &Market) -> Result<(), StartError> {
+    for lane in &market.config().lanes {
+        for (epoch, file) in market.newest_files(&lane.lane).await? {
+            let path = public.join(data_path(&file.hash));
+            if !begun::is_there(&path)? {
+                let (folder, lane) = (public.to_owned(), lane.lane.clone());
+                return Err(StartError::RecordGone { folder, path, lane, epoch });
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Where the rewards of each stamped lane go: to the house's wallet.

@@ -2,6 +2,7 @@
 
 use super::sql;
 use crate::{Market, MarketError, Result};
+use gruve_proof::summary::{EpochSummary, FileRef};
 use gruve_store::{Tx, params, transact};
 use gruve_units::{EpochNumber, LaneId};
 
@@ -83,6 +84,28 @@ impl Market {
         let rows = tx.fetch_all(sql::ENTRIES, &params![from, 256u32]).await?;
         tx.rollback().await?;
         rows.iter().map(|row| Ok(row.get("entry")?)).collect()
+    }
+
+    /// The public files that the newest entries of a lane name, those among them that closing the next epochs reads again.
+    ///
+    /// # Errors
+    /// The database's; [`MarketError::Broken`] for an entry that is none.
+    pub async fn newest_files(&self, lane: &LaneId) -> Result<Vec<(EpochNumber, FileRef)>> {
+        let mut tx = self.store().read().await?;
+        let given = params![lane.clone(), crate::stamps::KEPT];
+        let rows = tx.fetch_all(sql::LAST_ENTRIES, &given).await?;
+        tx.rollback().await?;
+        let mut files = Vec::new();
+        for row in rows {
+            let summary = EpochSummary::parse(&row.get::<Vec<u8>>("entry")?);
+            let summary =
+                summary.map_err(|e| MarketError::Broken(format!("an entry of the log: {e}")))?;
+            let Some(s) = summary else { continue };
+            let named = [s.record, s.sold, s.places].into_iter();
+            let named = named.filter(|file| *file != FileRef::default());
+            files.extend(named.map(|file| (s.epoch, file)));
+        }
+        Ok(files)
     }
 
     /// The last epoch of a lane that has an entry.

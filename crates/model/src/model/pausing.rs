@@ -99,6 +99,26 @@ impl Model {
         self.owed.extend(new);
     }
 
+    /// An owner's word about running on: what has not begun does not begin.
+    pub(super) fn keep(&mut self, id: Id, keeps: bool, now: u64) {
+        let is_deaf = self.wrong == Some(Wrong::KeepForgotten);
+        let Some(c) = self.contracts.get_mut(&id) else { return };
+        c.keeps = keeps && !is_deaf;
+        if c.keeps && c.paused_since.is_some_and(|since| since > now) {
+            c.paused_since = None;
+        }
+    }
+
+    /// With the epoch ends the pause of those whose owners want them to run.
+    pub(super) fn heed_owners(&mut self, epoch: u64) {
+        let waits = self.wrong == Some(Wrong::KeepHeardAfterThaw);
+        for c in self.contracts.values_mut().filter(|c| c.state == State::Running && c.keeps) {
+            if c.is_paused(epoch) && !(waits && c.is_frozen(epoch)) {
+                c.paused_since = None;
+            }
+        }
+    }
+
     /// Looks at contracts that may pause, with the price of the settlement before.
     pub(super) fn decide(&mut self, epoch: u64, running: &[Id]) {
         let back =
@@ -131,7 +151,8 @@ impl Model {
                 u32::from(terms.hysteresis_bps)
             };
             let earns = earns * 10_000;
-            if earns < &costs * (10_000 - h) && c.paused_since.is_none() {
+            let is_below = earns < &costs * (10_000 - h);
+            if is_below && c.paused_since.is_none() && !c.keeps {
                 let notice = if wrong == Some(Wrong::PausedAtOnce) { 0 } else { terms.notice };
                 c.paused_since = Some(epoch + 1 + notice);
             } else if earns >= costs * (10_000 + h) {

@@ -2,6 +2,7 @@
 
 mod blocks;
 mod disputes;
+mod keeping;
 mod lane;
 mod metered;
 mod reserve;
@@ -71,6 +72,8 @@ pub(crate) struct Figures {
     pub(crate) disputed: u64,
     pub(crate) thawed: u64,
     pub(crate) charged_back: u64,
+    /// Contracts that were to run although they did not pay.
+    pub(crate) kept: u64,
 }
 
 struct Block {
@@ -110,6 +113,9 @@ pub(crate) struct History {
     told: BTreeSet<(ContractId, EpochNumber)>,
     /// Disputes: what of them happens is drawn apart from everything else.
     disputes: Disputes,
+    /// Contracts whose owners want them to run although they do not pay; drawn apart as well.
+    kept: BTreeSet<ContractId>,
+    keeping: Random,
     /// The contract that the one being ordered is to follow.
     renews: Option<ContractId>,
     /// The public chains' tips, as far as they were told.
@@ -134,6 +140,8 @@ impl History {
             resumed: BTreeSet::new(),
             told: BTreeSet::new(),
             disputes: Disputes::new(plan.seed),
+            kept: BTreeSet::new(),
+            keeping: Random(plan.seed ^ 0x6b65_6570),
             renews: None,
             tips: [world::FIRST - 21, world::FIRST + AUX_HEIGHT - 21],
             heights: [100, 5_000],
@@ -180,6 +188,7 @@ impl History {
         self.choose().await;
         self.act().await;
         self.dispute().await;
+        self.keep_running().await;
         self.by_meter().await;
         self.own_schemes().await;
         self.chains().await;

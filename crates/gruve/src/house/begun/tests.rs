@@ -1,8 +1,13 @@
 use super::*;
 use crate::house::Parts;
 use crate::house::files::Holding;
+use gruve_proof::publish::{DataFolder, data_path};
+use gruve_proof::sold::{Node, Sums};
+use gruve_proof::sum_tree::SumNode;
+use gruve_proof::summary::{EpochSummary, FileRef, Rules};
 use gruve_store::testing::{on_postgres, on_sqlite};
-use gruve_units::{SystemClock, SystemEntropy};
+use gruve_units::{Algorithm, EpochNumber, Hashes, SystemClock, SystemEntropy};
+use std::path::PathBuf;
 use std::sync::Arc;
 use tempfile::TempDir;
 
@@ -102,6 +107,78 @@ async fn a_database_in_which_a_later_version_made_tables_is_refused() {
         "{:?}",
         opened.err()
     );
+}
+
+/// An epoch that was closed, and the list of places that its entry names.
+async fn closed(parts: &Parts, number: u64) -> PathBuf {
+    let record = parts.folder.join("record");
+    let places = DataFolder::open(&record).unwrap().put(&number.to_be_bytes()).unwrap();
+    let entry = EpochSummary {
+        lane: "btc".parse().unwrap(),
+        algorithm: Algorithm::Sha256d,
+        is_proven: false,
+        epoch: EpochNumber(number),
+        prev_epoch: EpochNumber(number - 1),
+        prev_checkpoint: [1; 32],
+        length_us: 600_000_000,
+        shares: 0,
+        house_work: Hashes(0),
+        other_work: Hashes(0),
+        share_root: [0; 32],
+        allocation_root: SumNode { sum: 0, hash: [0; 32] },
+        surplus: Hashes(0),
+        contracts: 0,
+        sold_root: Node { sums: Sums { hashrate: 0, allocated: 0, owed: 0 }, hash: [0; 32] },
+        record: FileRef::default(),
+        sold: FileRef::default(),
+        rules: Rules::default(),
+        places,
+    };
+    let mut tx = parts.store.begin().await.unwrap();
+    let sql = "INSERT INTO market_log (lane, epoch, entry) VALUES ($1, $2, $3)";
+    let given = gruve_store::params!["btc", EpochNumber(number), entry.canonical()];
+    tx.execute(sql, &given).await.unwrap();
+    tx.commit().await.unwrap();
+    record.join(data_path(&places.hash))
+}
+
+/// Starts as `gruve serve` does, as far as the public record.
+async fn published(config: &Config) -> Result<(), StartError> {
+    let parts = begin(config).await.unwrap();
+    let record = parts.publish(config).await.map(drop);
+    parts.store.close().await;
+    record
+}
+
+#[tokio::test]
+async fn a_house_whose_record_is_gone_does_not_start_without_it() {
+    let (dir, config) = used().await;
+    let (record, away) = (dir.path().join("house/record"), dir.path().join("away"));
+    // A new house has no record, and one that has closed no epoch loses nothing with it.
+    assert!(!record.exists());
+    published(&config).await.unwrap();
+    std::fs::remove_dir_all(&record).unwrap();
+    published(&config).await.unwrap();
+
+    let parts = begin(&config).await.unwrap();
+    closed(&parts, 7).await;
+    let newest = closed(&parts, 8).await;
+    parts.store.close().await;
+    drop(parts);
+    published(&config).await.unwrap();
+
+    std::fs::rename(&record, &away).unwrap();
+    let told = published(&config).await.unwrap_err();
+    assert!(matches!(told, StartError::RecordGone { .. }), "{told:?}");
+    let told = told.to_string();
+    assert!(told.contains(newest.to_str().unwrap()), "{told}");
+    assert!(told.contains("epoch 8 of lane btc") && told.contains("mirror"), "{told}");
+    assert!(!record.exists(), "no empty one was made in its place");
+    // One file of it is as bad, and all of it is enough.
+    std::fs::rename(&away, &record).unwrap();
+    published(&config).await.unwrap();
+    std::fs::rename(&newest, &away).unwrap();
+    assert!(matches!(published(&config).await, Err(StartError::RecordGone { .. })));
 }
 
 async fn tells_empty_from_used(store: Store) {
