@@ -22,7 +22,7 @@ const CONTRACTS_SHOWN: usize = 50;
 /// Contracts on a page of all of them.
 const CONTRACTS_OF_PAGE: u32 = 100;
 /// Payouts shown on the overview; all stand on their own page.
-const PAYOUTS_SHOWN: usize = 5;
+const PAYOUTS_SHOWN: u32 = 5;
 /// `GET /account`
 pub(crate) async fn overview(
     State(state): State<AppState>,
@@ -32,10 +32,9 @@ pub(crate) async fn overview(
     let contracts = state.market().contracts(customer.account).await?;
     let metered = state.market().metered_contracts(customer.account).await?;
     let balances = state.balances(customer.account).await?;
-    let payouts = state.treasury().payouts(customer.account).await?;
+    let recent = state.treasury().payouts_before(customer.account, None, PAYOUTS_SHOWN).await?;
     let machines = state.machines_of(customer.account).await?;
     let rates = state.market().proven_now(customer.account).await?;
-    let recent = &payouts[..payouts.len().min(PAYOUTS_SHOWN)];
     let lately = earnings::lately(&state, customer.account).await?;
     let notices = earnings::notices(&state, customer.account).await?;
     let content = html! {
@@ -62,7 +61,7 @@ pub(crate) async fn overview(
         }
         section.sheet #payouts data-live="money" aria-labelledby="payouts-h" {
             header { h2 #payouts-h { (t("Payouts")) } a.small href="/payouts" { (t("All payouts")) } }
-            (payout_table(recent))
+            (payout_table(&recent))
         }
         @if !machines.is_empty() {
             section.sheet #machines data-live="work" aria-labelledby="machines-h" {

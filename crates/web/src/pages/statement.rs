@@ -2,7 +2,7 @@
 
 use crate::extract::Customer;
 use crate::failure::Failure;
-use crate::layout::{cell, page};
+use crate::layout::{cell, page, parties};
 use crate::money::{amount, time};
 use crate::state::AppState;
 use crate::visitor::Visitor;
@@ -25,6 +25,7 @@ pub(crate) async fn statement(
             p.crumbs { a href="/account" { (t("Overview")) } }
             h1 { (t("Statement")) }
             p { (t("Every entry in our books that changed your available balance, newest first.")) }
+            (parties(&visitor))
         }
         section.sheet #lines data-live="money" aria-label=(t("Statement")) {
             @if lines.is_empty() {

@@ -73,7 +73,7 @@ pub(crate) async fn payouts(
             parts.push(sheet(of.word(), payout_state(of).text, &list));
         }
     }
-    let content = html! { @for p in &parts { (p) } };
+    let content = html! { div.sheets #payouts data-live="money" { @for p in &parts { (p) } } };
     Ok(frame(&visitor, staff, "Payouts", "By state; each list the oldest 200.", &content))
 }
 
