@@ -30,7 +30,7 @@ pub(crate) fn page(visitor: &Visitor, title: &str, live: bool, content: &Markup)
             }
             body {
                 a.skip href="#main" { (t("Skip to the content")) }
-                header.top { div.inner { (top(visitor)) } }
+                header.top.own[visitor.name.is_some()] { div.inner { (top(visitor)) } }
                 @if let Some(lost) = &visitor.lost_factor { (lost::banner(visitor, lost)) }
                 main #main tabindex="-1" { div.inner { (content) } }
                 footer.foot {

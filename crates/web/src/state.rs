@@ -125,11 +125,6 @@ pub trait LiveFarm: Send + Sync {
         Vec::new()
     }
 
-    /// How many there are on a lane.
-    fn connected(&self, lane: &LaneId) -> usize {
-        self.sessions().iter().filter(|s| s.lane == *lane).count()
-    }
-
     /// Those of one account's machines.
     fn sessions_of(&self, account: AccountId) -> Vec<LiveSession> {
         let own = MachineOwner::Account(account);

@@ -22,12 +22,6 @@ pub const METERED_MIGRATIONS: &[Migration] = &[
         sqlite: include_str!("../../migrations/0003_metered_by_plan.sqlite.sql"),
         postgres: include_str!("../../migrations/0003_metered_by_plan.postgres.sql"),
     },
-    Migration {
-        number: 4,
-        name: "leases_by_plan",
-        sqlite: include_str!("../../migrations/0004_leases_by_plan.sqlite.sql"),
-        postgres: include_str!("../../migrations/0004_leases_by_plan.postgres.sql"),
-    },
 ];
 
 macro_rules! columns {

@@ -111,9 +111,8 @@ fn now(state: &AppState, contracts: &[ContractView], rates: &[ProvenNow]) -> Mar
                     @if rates.is_empty() { "–" small { (t("no contract running")) } }
                     @for r in rates {
                         // Work of different lanes is never summed: a hash of one algorithm is not a hash of another.
-                        div { (rate(r.got)) " ± " (rate(r.spread)) small { (say!("of {bought} bought · {lane}", bought = rate(r.bought), lane = r.lane)) } }
+                        div { (rate(r.got)) " " span.soft.small { "± " (rate(r.spread)) } small { (say!("of {bought} bought · {lane}", bought = rate(r.bought), lane = r.lane)) } }
                     }
-                    @if !rates.is_empty() { small { (t("Work is counted exactly; the rate behind it lies within ± in nineteen of twenty epochs.")) } }
                 }
             }
             div { dt { (t("Earned in all")) } dd {
@@ -128,6 +127,7 @@ fn now(state: &AppState, contracts: &[ContractView], rates: &[ProvenNow]) -> Mar
                 }
             } }
         }
+        @if !rates.is_empty() { p.small.soft { (t("Work is counted exactly; the rate behind it lies within ± in nineteen of twenty epochs.")) } }
     }
 }
 

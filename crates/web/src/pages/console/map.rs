@@ -181,7 +181,7 @@ async fn map(
         @if filter.is_set() { (live_sheet("list", "Machines", "farm work", &list(&farm))) }
         section.sheet #map data-live="farm work" aria-labelledby="map-h" {
             header { h2 #map-h { (t("Map")) } }
-            p.small { @for s in Sign::ALL { span.sign aria-hidden="true" { (s.mark()) } " " (t(s.text())) "\u{2003}" } }
+            p.small.legend { @for s in Sign::ALL { span { span.signs aria-hidden="true" { i class=(s.word()) { (s.mark()) } } " " (t(s.text())) } } }
             (drawn(&farm))
         }
     };
