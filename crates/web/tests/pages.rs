@@ -187,7 +187,7 @@ async fn the_overview_keeps_lanes_apart() {
         "{now}"
     );
     assert!(!now.contains("200\u{202f}000 hashes"), "{now}");
-    assert_eq!(now.matches(" ± <span").count(), 2, "{now}");
+    assert_eq!(now.matches("± <span").count(), 2, "{now}");
 }
 
 #[tokio::test]
