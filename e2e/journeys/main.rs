@@ -8,6 +8,7 @@
 #[path = "../chromium/mod.rs"]
 mod chromium;
 mod desk;
+mod doorway;
 mod house;
 mod letters;
 mod people;
@@ -17,6 +18,7 @@ mod support;
 
 mod hosted;
 mod lease;
+mod live;
 mod metered;
 mod operator;
 mod recovery;

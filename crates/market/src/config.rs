@@ -324,6 +324,12 @@ impl PlanConfig {
 }
 
 const NAME_RULE: &str = "id must be 1 to 32 of a-z, 0-9 and -";
+const TITLE_RULE: &str = "title must say what is sold: 1 to 100 bytes, in one line";
+
+/// Whether customers can read what they buy.
+fn is_title(title: &str) -> bool {
+    !title.trim().is_empty() && title.len() <= 100 && !title.contains(char::is_control)
+}
 
 fn is_name(id: &str) -> bool {
     (1..=32).contains(&id.len())
@@ -465,7 +471,7 @@ impl MarketConfig {
     fn check_hosted(&self, p: &PlanConfig, hosted: &HostedConfig) -> Result<(), &'static str> {
         let checks = [
             (is_name(&p.id), NAME_RULE),
-            (p.title.len() <= 100, "title must have at most 100 bytes"),
+            (is_title(&p.title), TITLE_RULE),
             (self.lane(&p.lane).is_some(), "lane is not among the lanes"),
         ];
         checks.iter().find(|(ok, _)| !ok).map_or(Ok(()), |(_, what)| Err(*what))?;
@@ -480,7 +486,7 @@ impl MarketConfig {
         let term_max = p.terms_epochs.iter().copied().max().unwrap_or(0);
         let checks = [
             (is_name(&p.id), NAME_RULE),
-            (p.title.len() <= 100, "title must have at most 100 bytes"),
+            (is_title(&p.title), TITLE_RULE),
             (self.lane(&p.lane).is_some(), "lane is not among the lanes"),
             // Far above any farm, and far below where a product with a term would overflow.
             (rates.iter().all(|r| (1..=1 << 80).contains(&r.0)), "hashrates must be 1 to 2^80"),

@@ -139,6 +139,26 @@ impl Contract {
         Ok(())
     }
 
+    /// The same of several; a page that more of them stand on is read once.
+    pub(crate) async fn catch_up_all(tx: &mut Tx, all: &mut [Contract]) -> Result<()> {
+        let mut running: Vec<&mut Contract> =
+            all.iter_mut().filter(|c| c.state == ContractState::Active).collect();
+        running.sort_by(|a, b| (&a.lane, a.id).cmp(&(&b.lane, b.id)));
+        let (mut of, mut page): (Option<LaneId>, Vec<Progress>) = (None, Vec::new());
+        for c in running {
+            let is_on_it = of.as_ref() == Some(&c.lane)
+                && page.last().is_some_and(|last| c.id <= last.contract);
+            if !is_on_it {
+                page = progress::page_of(tx, &c.lane, c.id).await?;
+                of = Some(c.lane.clone());
+            }
+            if let Some(p) = page.iter().find(|p| p.contract == c.id) {
+                c.go_on_from(*p);
+            }
+        }
+        Ok(())
+    }
+
     /// An account's contracts, newest first.
     pub(crate) async fn of_account(
         tx: &mut Tx,
@@ -154,9 +174,7 @@ impl Contract {
             }
         };
         let mut all = rows.iter().map(Contract::read).collect::<Result<Vec<_>>>()?;
-        for c in &mut all {
-            c.catch_up(tx).await?;
-        }
+        Contract::catch_up_all(tx, &mut all).await?;
         Ok(all)
     }
 

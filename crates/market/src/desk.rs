@@ -51,10 +51,10 @@ impl Market {
         let mut tx = self.store().read().await?;
         let given = params![before, limit.min(SOLD_MAX)];
         let rows = tx.fetch_all(sql::LATEST_CONTRACTS, &given).await?;
-        let mut all = Vec::with_capacity(rows.len());
-        for row in &rows {
-            let mut c = Contract::read(row)?;
-            c.catch_up(&mut tx).await?;
+        let mut found = rows.iter().map(Contract::read).collect::<Result<Vec<_>>>()?;
+        Contract::catch_up_all(&mut tx, &mut found).await?;
+        let mut all = Vec::with_capacity(found.len());
+        for c in found {
             all.push(SoldContract {
                 id: c.id,
                 account: c.account,

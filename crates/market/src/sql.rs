@@ -53,12 +53,20 @@ pub const LIFE_MIGRATIONS: &[Migration] = &[
 ];
 
 /// The tables of `chain`, counted by themselves.
-pub const CHAIN_MIGRATIONS: &[Migration] = &[Migration {
-    number: 1,
-    name: "chain",
-    sqlite: include_str!("../migrations/0001_chain.sqlite.sql"),
-    postgres: include_str!("../migrations/0001_chain.postgres.sql"),
-}];
+pub const CHAIN_MIGRATIONS: &[Migration] = &[
+    Migration {
+        number: 1,
+        name: "chain",
+        sqlite: include_str!("../migrations/0001_chain.sqlite.sql"),
+        postgres: include_str!("../migrations/0001_chain.postgres.sql"),
+    },
+    Migration {
+        number: 2,
+        name: "blocks_by_time",
+        sqlite: include_str!("../migrations/0002_blocks_by_time.sqlite.sql"),
+        postgres: include_str!("../migrations/0002_blocks_by_time.postgres.sql"),
+    },
+];
 
 macro_rules! contract_columns {
     () => {
@@ -215,11 +223,12 @@ statements! {
     OTHER_BLOCKS_BEFORE = "SELECT asset, block_hash, height, block_time, state, minor, window_epoch
         FROM market_rewards r WHERE lane = $1 AND NOT EXISTS (SELECT 1 FROM market_found f
         WHERE f.lane = r.lane AND f.block_hash = r.block_hash)
-        AND (block_time, height, block_hash) < ($2, $3, $4)
+        AND (block_time, height, block_hash) < ($2, $3, $4) AND block_time >= $6
         ORDER BY block_time DESC, height DESC, block_hash DESC LIMIT $5";
-    /// Rewards of blocks that the log has no record of.
+    /// Rewards of blocks that the log has no record of, down to an instant: there are few, and without it every block
+    /// that was ever found would be looked at for them.
     OTHER_BLOCKS = "SELECT asset, block_hash, height, block_time, state, minor, window_epoch
-        FROM market_rewards r WHERE lane = $1 AND NOT EXISTS (SELECT 1 FROM market_found f
+        FROM market_rewards r WHERE lane = $1 AND block_time >= $3 AND NOT EXISTS (SELECT 1 FROM market_found f
         WHERE f.lane = r.lane AND f.block_hash = r.block_hash) ORDER BY block_time DESC, height DESC LIMIT $2";
     COUNT_BLOCKS = "SELECT COUNT(*) AS n FROM market_rewards
         WHERE lane = $1 AND asset = $2 AND state IN ('maturing', 'mature')";

@@ -13,6 +13,7 @@ use world::{BITS, World, lane, someone};
 laws! { found: [
     a_block_that_lost_to_a_sibling_is_orphaned_and_says_to_which,
     what_the_house_gets_of_a_block_that_paid_its_finder_is_its_fee,
+    blocks_without_a_record_have_their_place_among_the_newest_and_the_older_are_not_looked_for,
 ] }
 
 async fn chain(w: &World, height: u64, hash: [u8; 32]) {
@@ -124,4 +125,39 @@ async fn what_the_house_gets_of_a_block_that_paid_its_finder_is_its_fee(store: S
     })
     .unwrap();
     assert_eq!(view(&w, [3; 32]).await.state, BlockState::Found);
+}
+
+async fn blocks_without_a_record_have_their_place_among_the_newest_and_the_older_are_not_looked_for(
+    store: Store,
+) {
+    let w = World::new(store).await;
+    w.prove(10_000).await;
+    w.see([1; 32], 1, 1_000).await;
+    let mut found = Vec::new();
+    for height in 10..14 {
+        let hash = w.find_block(height);
+        w.epoch_at(10_000).await;
+        w.see(hash, height, 1_000).await;
+        found.push(hash);
+    }
+    w.see([2; 32], 20, 1_000).await;
+    let all = w.market.blocks(&lane(), 50).await.unwrap();
+    let hashes = |all: &[BlockView]| all.iter().map(|b| b.block_hash).collect::<Vec<_>>();
+    assert!(hashes(&all).contains(&[1; 32]) && all.len() == 6, "{all:#?}");
+    // However few are asked for: the same as the beginning of the whole list, page by page, too.
+    for limit in 1..=6 {
+        let some = w.market.blocks(&lane(), limit).await.unwrap();
+        assert_eq!(hashes(&some), hashes(&all[..limit as usize]), "{limit}");
+        let (mut paged, mut before) = (Vec::new(), None);
+        loop {
+            let page = w.market.blocks_before(&lane(), before, limit).await.unwrap();
+            let Some(last) = page.last() else { break };
+            before = Some(last.place());
+            paged.extend(hashes(&page));
+        }
+        let (mut paged, mut whole) = (paged, hashes(&all));
+        paged.sort_unstable();
+        whole.sort_unstable();
+        assert_eq!(paged, whole, "{limit}: each once");
+    }
 }

@@ -27,6 +27,11 @@ impl AppState {
     pub(crate) async fn lanes(&self) -> Result<Vec<LaneView>, Failure> {
         let all = self.market().lane_stats().await?;
         let public = &self.config().lanes;
+        // Ten thousand machines are gone through once, however many lanes there are.
+        let mut connected: BTreeMap<LaneId, usize> = BTreeMap::new();
+        for session in self.live().sessions() {
+            *connected.entry(session.lane).or_default() += 1;
+        }
         Ok(all
             .into_iter()
             .map(|stats| {
@@ -38,7 +43,7 @@ impl AppState {
                     network: of
                         .map_or_else(|| asset_name(stats.asset).to_owned(), |p| p.network.clone()),
                     stratum: of.and_then(|p| p.stratum.clone()),
-                    machines: self.live().connected(&stats.lane),
+                    machines: connected.get(&stats.lane).copied().unwrap_or(0),
                     stats,
                 }
             })

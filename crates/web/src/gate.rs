@@ -58,16 +58,22 @@ pub(crate) async fn finish(State(state): State<AppState>, req: Request, next: Ne
     let started = Instant::now();
     let path = req.uri().path().to_owned();
     let language = (!is_for_programs(&path)).then(|| language_of(req.headers(), &state));
+    // A proxy may have looked at one of them and the house at another (RFC 9112, section 3.2).
+    let is_for_two = req.headers().get_all(header::HOST).iter().nth(1).is_some();
     let answer = async {
-        let mut response = match tokio::time::timeout(ANSWER_WITHIN, next.run(req)).await {
-            Ok(r) => r,
-            Err(_) => Failure::busy("That took too long and was given up.").into_response(),
+        let answered = tokio::time::timeout(ANSWER_WITHIN, next.run(req));
+        let mut response = match is_for_two {
+            true => Failure::bad_request("A request names one host.").into_response(),
+            false => match answered.await {
+                Ok(r) => r,
+                Err(_) => Failure::busy("That took too long and was given up.").into_response(),
+            },
         };
         if let Some(failure) = response.extensions_mut().remove::<Failure>() {
             let of_account = response.extensions().get::<OfAccount>().map(|l| l.0);
             response = match of_account {
-                Some(l) => speaking(l, async { written(&failure, &path, response) }).await,
-                None => written(&failure, &path, response),
+                Some(l) => speaking(l, async { written(&state, &failure, &path, response) }).await,
+                None => written(&state, &failure, &path, response),
             };
         }
         response
@@ -101,7 +107,7 @@ fn language_of(headers: &HeaderMap, state: &AppState) -> &'static Language {
 }
 
 /// The failure in the form of the surface that was asked, with what other layers had set.
-fn written(failure: &Failure, path: &str, mut before: Response) -> Response {
+fn written(state: &AppState, failure: &Failure, path: &str, mut before: Response) -> Response {
     let mut response = if is_for_programs(path) {
         let kind = HeaderValue::from_static("application/problem+json");
         let body = problem_json(failure).to_string();
@@ -111,7 +117,8 @@ fn written(failure: &Failure, path: &str, mut before: Response) -> Response {
         }
         r
     } else {
-        let visitor = before.extensions_mut().remove::<Visitor>().unwrap_or_default();
+        let nobody = || Visitor { house: state.house(), ..Visitor::default() };
+        let visitor = before.extensions_mut().remove::<Visitor>().unwrap_or_else(nobody);
         (failure.status, failure_page(&visitor, failure)).into_response()
     };
     if let Some(language) = before.extensions().get::<OfAccount>() {
@@ -144,7 +151,8 @@ pub(crate) async fn visitor(
         (&Method::GET, Some(p)) => p.as_str().to_owned(),
         _ => "/".to_owned(),
     };
-    let mut visitor = Visitor { path: path.clone(), place, ..Visitor::default() };
+    let house = state.house();
+    let mut visitor = Visitor { path: path.clone(), place, house, ..Visitor::default() };
     let (mut cookie, mut language) = (None, None);
     let token = Cookie::Session.read(req.headers(), secure).map(str::to_owned);
     let session = match &token {

@@ -4,6 +4,7 @@ pub(crate) mod in_block;
 
 use crate::extract::Customer;
 use crate::failure::{Failure, sentence};
+use crate::lookout::Topic;
 use crate::state::{AppState, accounts_failure};
 use crate::trade::{market_failure, treasury_failure};
 use gruve_accounts::{AccountsError, Device};
@@ -325,7 +326,9 @@ impl AppState {
         let contract = self.own_hosting(account, id).await?;
         let by = Speaker::Owner(account);
         let opened = self.farm().open_ticket(contract.machine, by, title, text).await;
-        opened.map_err(|e| farm_failure(&e))
+        let opened = opened.map_err(|e| farm_failure(&e))?;
+        self.pulse().tell(&[Topic::Farm]);
+        Ok(opened)
     }
 
     /// The tickets that an owner sees of a contract's machine.

@@ -23,19 +23,20 @@ pub(crate) fn page(visitor: &Visitor, title: &str, live: bool, content: &Markup)
                 meta charset="utf-8";
                 meta name="viewport" content="width=device-width, initial-scale=1";
                 meta name="color-scheme" content="light dark";
-                title { (title) " · Gruve" }
+                title { (title) " · " (visitor.house()) }
                 link rel="stylesheet" href=(CSS.path());
                 link rel="icon" type="image/svg+xml" href=(LOGO.path());
                 @if live { script src=(JS.path()) defer data-changes=(visitor.changes) {} }
             }
             body {
                 a.skip href="#main" { (t("Skip to the content")) }
-                header.top { div.inner { (top(visitor)) } }
+                header.top.own[visitor.name.is_some()] { div.inner { (top(visitor)) } }
                 @if let Some(lost) = &visitor.lost_factor { (lost::banner(visitor, lost)) }
                 main #main tabindex="-1" { div.inner { (content) } }
                 footer.foot {
                     div.inner {
-                        p { (t("Gruve. Times are UTC. Amounts are whole minor units: nothing is rounded away."))
+                        p { @if visitor.house.is_empty() { (t("Gruve. Times are UTC. Amounts are whole minor units: nothing is rounded away.")) }
+                            @else { (text!("{house} works with Gruve. Times are UTC. Amounts are whole minor units: nothing is rounded away.", house = visitor.house())) }
                             " " a href="/status" { (t("Status")) } " · " a href="/appraise" { (t("Appraise an offer")) }
                             " · " a href="/docs" { (t("Documents")) } }
                         p.lamp #live-lamp hidden { (t("Live")) }
@@ -60,7 +61,7 @@ fn top(visitor: &Visitor) -> Markup {
     const CONSOLE: [(&str, &str); 1] = [("/console", "Console")];
     let own: &[(&str, &str)] = if visitor.name.is_some() { &OWN } else { &[] };
     html! {
-        a.brand href="/" { img src=(LOGO.path()) alt="" width="28" height="28"; "Gruve" }
+        a.brand href="/" { img src=(LOGO.path()) alt="" width="28" height="28"; span { (visitor.house()) } }
         nav aria-label=(t("Main")) {
             ul {
                 @let console: &[(&str, &str)] = if visitor.role.is_some() { &CONSOLE } else { &[] };
@@ -105,6 +106,12 @@ fn languages(visitor: &Visitor) -> Markup {
 /// The hidden field that every form carries.
 pub(crate) fn token(visitor: &Visitor) -> Markup {
     html! { input type="hidden" name="csrf" value=(visitor.csrf); }
+}
+
+/// Between whom it is, on what a customer keeps.
+pub(crate) fn parties(visitor: &Visitor) -> Markup {
+    let name = visitor.name.as_deref().unwrap_or_default();
+    html! { p.soft { (text!("From {house} to {name}.", house = visitor.house(), name = name)) } }
 }
 
 /// A page that says what went wrong.

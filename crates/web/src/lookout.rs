@@ -151,6 +151,9 @@ impl AppState {
                     (c.lane, c.asset, c.standing).hash(&mut hash);
                 }
                 Box::pin(self.hash_parts(&mut hash)).await?;
+                for a in self.open_alerts().await? {
+                    (a.id, a.reading, a.seen.is_some()).hash(&mut hash);
+                }
             }
         }
         Ok(hash.finish())

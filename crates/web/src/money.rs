@@ -70,7 +70,7 @@ fn is_space(c: char) -> bool {
 
 /// An amount with all decimals and its ticker.
 pub(crate) fn amount(a: Amount) -> Markup {
-    html! { span.amount { span.num { (local(&a.decimal())) } " " span.unit { (a.asset.code()) } } }
+    html! { span.amount.zero[a.minor == 0] { span.num { (local(&a.decimal())) } " " span.unit { (a.asset.code()) } } }
 }
 
 /// Work in the unit that fits, three significant figures: `4.29 GH`.

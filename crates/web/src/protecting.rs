@@ -101,11 +101,13 @@ impl AppState {
         self.end_webhooks(account).await
     }
 
-    /// A secret for a program that shows codes, under the site's name.
+    /// A secret for a program that shows codes, under the house's name where such programs can show it, else the site's.
     pub(crate) async fn begin_totp(&self, account: AccountId) -> Result<TotpSetup, Failure> {
         let origin = self.config().origin.as_deref().unwrap_or("https://Gruve");
         let host = origin.split("//").nth(1).unwrap_or("Gruve");
-        let issuer = host.split(':').next().unwrap_or("Gruve");
+        let house = self.house();
+        let is_plain = house.is_ascii() && house.contains(|c: char| c.is_ascii_alphanumeric());
+        let issuer = if is_plain { &house } else { host.split(':').next().unwrap_or("Gruve") };
         let setup = self.accounts().begin_totp(account, issuer).await;
         setup.map_err(|e| accounts_failure(&e))
     }

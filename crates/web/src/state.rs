@@ -125,11 +125,6 @@ pub trait LiveFarm: Send + Sync {
         Vec::new()
     }
 
-    /// How many there are on a lane.
-    fn connected(&self, lane: &LaneId) -> usize {
-        self.sessions().iter().filter(|s| s.lane == *lane).count()
-    }
-
     /// Those of one account's machines.
     fn sessions_of(&self, account: AccountId) -> Vec<LiveSession> {
         let own = MachineOwner::Account(account);
@@ -161,6 +156,8 @@ pub struct LaneParticulars {
 /// Settings of the web room.
 #[derive(Clone, Debug, Default)]
 pub struct WebConfig {
+    /// What customers know the house by: it stands in the header and title of every page, and on what they keep.
+    pub house: Arc<str>,
     /// Served over https: cookies are `Secure` with the `__Host-` prefix, and browsers are told to
     /// come by https only.
     pub secure_cookies: bool,
@@ -272,6 +269,10 @@ impl AppState {
     #[must_use]
     pub fn pulse(&self) -> &Pulse {
         &self.0.pulse
+    }
+
+    pub(crate) fn house(&self) -> Arc<str> {
+        Arc::clone(&self.0.config.house)
     }
 
     pub(crate) fn config(&self) -> &WebConfig {

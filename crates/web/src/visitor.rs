@@ -2,10 +2,13 @@
 
 use gruve_accounts::{LostFactor, Role};
 use gruve_units::AccountId;
+use std::sync::Arc;
 
 /// What every page needs to know of the one who looks at it.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Visitor {
+    /// Whose house it is, as the operator calls it; nothing where it has no name of its own.
+    pub(crate) house: Arc<str>,
     /// The account's name when signed in.
     pub(crate) name: Option<String>,
     /// The account when signed in.
@@ -23,4 +26,11 @@ pub(crate) struct Visitor {
     pub(crate) place: String,
     /// How many changes there were before anything was read for the page.
     pub(crate) changes: u64,
+}
+
+impl Visitor {
+    /// With whom one deals here.
+    pub(crate) fn house(&self) -> &str {
+        if self.house.is_empty() { "Gruve" } else { &self.house }
+    }
 }

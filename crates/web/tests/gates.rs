@@ -305,3 +305,19 @@ async fn assets_may_be_kept_for_ever_and_are_named_by_their_content() {
         assert!(asset.header("cache-control").contains("immutable"));
     }
 }
+
+#[tokio::test]
+async fn a_request_that_names_two_hosts_is_answered_by_none() {
+    let house = House::new().await;
+    for (path, kind) in [("/", "text/html"), ("/api/v1/lanes", "application/problem+json")] {
+        let one = Request::get(path).header("host", "gruve.test");
+        let answer = ask(&house.app, one.body(Body::empty()).unwrap()).await;
+        assert_eq!(answer.status, StatusCode::OK);
+        for second in ["gruve.test", "other.test"] {
+            let two = Request::get(path).header("host", "gruve.test").header("host", second);
+            let answer = ask(&house.app, two.body(Body::empty()).unwrap()).await;
+            assert_eq!(answer.status, StatusCode::BAD_REQUEST, "{path} {second}");
+            assert!(answer.header("content-type").starts_with(kind), "{}", answer.body);
+        }
+    }
+}

@@ -217,6 +217,7 @@ impl House {
             tasks.spawn(desk.clone().keep_stating(every.0, stopped.clone()));
         }
         let web = WebConfig {
+            house: config.house.name.as_str().into(),
             secure_cookies: config.http.secure_cookies,
             is_staff_factor_demanded: config.http.is_staff_factor_demanded(),
             origin: config.http.origin.clone(),

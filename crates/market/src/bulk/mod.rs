@@ -48,6 +48,12 @@ pub const BULK_MIGRATIONS: &[Migration] = &[
         sqlite: include_str!("../../migrations/0003_bulk.sqlite.sql"),
         postgres: include_str!("../../migrations/0003_bulk.postgres.sql"),
     },
+    Migration {
+        number: 4,
+        name: "by_plan",
+        sqlite: include_str!("../../migrations/0004_bulk.sqlite.sql"),
+        postgres: include_str!("../../migrations/0004_bulk.postgres.sql"),
+    },
 ];
 
 /// Contracts of a page: with one asset some 1,700 bytes, below the size (2,000) from which `PostgreSQL`

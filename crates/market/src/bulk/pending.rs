@@ -19,14 +19,18 @@ use super::{PENDING_PAGE, sql};
 use crate::book::Book;
 use crate::standing::StandingRow;
 use crate::{Beneficiary, MarketError, Result};
-use gruve_store::{Batch, Tx, params};
+use gruve_store::{Batch, Tx, Value, params};
 use gruve_units::{Accrual, Asset, LaneId};
 use std::collections::{HashMap, VecDeque};
 
 const FORM: u8 = 1;
 
-/// Beneficiaries asked for one by one; more are found by reading all between the first and the last.
-const ALONE_MAX: usize = 64;
+/// Beneficiaries whose pages are looked for page by page; of more all pages between the first and the last are read. One
+/// customer's contracts are far apart: between the oldest and the newest stand those of everybody else.
+#[cfg(not(test))]
+pub(crate) const STEPPED_MAX: usize = 1_000;
+#[cfg(test)]
+pub(crate) const STEPPED_MAX: usize = 100;
 
 /// Beneficiaries whose rows are written at once.
 const AT_ONCE: usize = 10_000;
@@ -241,6 +245,43 @@ pub(crate) async fn of(tx: &mut Tx, book: Book<'_>, who: Beneficiary) -> Result<
     Ok(found)
 }
 
+/// A page as it is stored; nothing where there is none.
+async fn page(tx: &mut Tx, sql: &'static str, given: &[Value]) -> Result<Vec<Entry>> {
+    let mut page = Vec::new();
+    if let Some(row) = tx.fetch_optional(sql, given).await? {
+        read_page(&row.get::<Vec<u8>>("body")?, |entry| page.push(entry))?;
+    }
+    Ok(page)
+}
+
+/// The same of some, sorted: a page that more of them stand on is read once, and those that none of them stands on are passed
+/// over.
+async fn stepped(
+    tx: &mut Tx,
+    book: Book<'_>,
+    asked: &[Beneficiary],
+) -> Result<HashMap<Beneficiary, Pending>> {
+    let (mut all, mut here): (_, Vec<Entry>) = (HashMap::new(), Vec::new());
+    for who in asked {
+        if here.last().is_none_or(|(last, _)| last < who) {
+            let given = params![book.id(), book.asset, key(*who)];
+            here = page(tx, sql::PENDING_PAGE, &given).await?;
+            if here.last().is_none_or(|(last, _)| last < who) {
+                // It has nothing: who comes next stands on the page behind, or has nothing, too.
+                let given = params![book.id(), book.asset, key(*who), 1_u32];
+                here = page(tx, sql::PENDING_PAGES, &given).await?;
+                if here.is_empty() {
+                    break;
+                }
+            }
+        }
+        if let Ok(n) = here.binary_search_by_key(who, |(other, _)| *other) {
+            all.insert(*who, here[n].1);
+        }
+    }
+    Ok(all)
+}
+
 /// The same of many.
 pub(crate) async fn of_many(
     tx: &mut Tx,
@@ -251,11 +292,8 @@ pub(crate) async fn of_many(
     let mut asked: Vec<Beneficiary> = everyone.to_vec();
     asked.sort_unstable();
     let (Some(least), Some(most)) = (asked.first(), asked.last()) else { return Ok(all) };
-    if asked.len() <= ALONE_MAX {
-        for who in &asked {
-            all.insert(*who, of(tx, book, *who).await?);
-        }
-        return Ok(all);
+    if asked.len() <= STEPPED_MAX {
+        return stepped(tx, book, &asked).await;
     }
     let mut from = key(*least).to_vec();
     let given = params![book.id(), book.asset, from.clone()];
@@ -363,8 +401,9 @@ mod tests {
             let got = all(tx, &lane.lane, book.asset).await?;
             assert_eq!(got, want.iter().map(|(w, p)| (*w, *p)).collect::<Vec<_>>());
             // A few, nobody, and all between two; most of those that are asked for have nothing.
-            for (from, to) in [(0, 255), (3, 40), (90, 180), (7, 7), (201, 255)] {
-                let asked: Vec<_> = (from..=to).rev().map(who).collect();
+            let lists = [(0, 255, 1), (3, 40, 1), (90, 180, 1), (7, 7, 1), (201, 255, 1), (0, 255, 37)];
+            for (from, to, step) in lists {
+                let asked: Vec<_> = (from..=to).rev().step_by(step).map(who).collect();
                 let got = of_many(tx, book, &asked).await?;
                 for who in asked {
                     let want = want.get(&who).copied().unwrap_or_default();

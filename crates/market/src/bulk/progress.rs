@@ -68,15 +68,23 @@ fn read_page(body: &[u8]) -> Result<Vec<Progress>> {
     Ok(all)
 }
 
+/// The page, in the order of its contracts' ids, on which the progress of one contract stands if it has any.
+pub(crate) async fn page_of(
+    tx: &mut Tx,
+    lane: &LaneId,
+    contract: ContractId,
+) -> Result<Vec<Progress>> {
+    let row = tx.fetch_optional(sql::PROGRESS_PAGE, &params![lane.clone(), contract]).await?;
+    row.map_or_else(|| Ok(Vec::new()), |row| read_page(&row.get::<Vec<u8>>("body")?))
+}
+
 /// The progress of one contract, if it has any here.
 pub(crate) async fn of_contract(
     tx: &mut Tx,
     lane: &LaneId,
     contract: ContractId,
 ) -> Result<Option<Progress>> {
-    let row = tx.fetch_optional(sql::PROGRESS_PAGE, &params![lane.clone(), contract]).await?;
-    let Some(row) = row else { return Ok(None) };
-    let page = read_page(&row.get::<Vec<u8>>("body")?)?;
+    let page = page_of(tx, lane, contract).await?;
     Ok(page.into_iter().find(|p| p.contract == contract))
 }
 

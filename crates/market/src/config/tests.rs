@@ -55,6 +55,24 @@ fn a_hosted_plan_names_a_machine_and_what_its_hosting_costs() {
 }
 
 #[test]
+fn a_plan_of_any_kind_has_a_title_that_can_be_read() {
+    let hosted = r#"{"id": "own", "lane": "btc", "title": "An S19", "kind": "hosted", "price_minor": 0,
+        "hosted": {"model": "S19 Pro", "ownership": "leased", "energy_minor_per_kwh": 80,
+        "fee_minor_per_day": 500, "level_bps": 9800, "term_epochs": 1008}}"#;
+    let mut c = config();
+    c.plans.push(serde_json::from_str(hosted).unwrap());
+    c.check().unwrap();
+    for n in 0..2 {
+        for title in ["", "  ", "\u{a0}", "Two\nlines", &"x".repeat(101)] {
+            let mut c = c.clone();
+            c.plans[n].title = title.to_owned();
+            let fault = c.check().unwrap_err().to_string();
+            assert!(fault.contains("title must say what is sold"), "{title:?}: {fault}");
+        }
+    }
+}
+
+#[test]
 fn faults_are_named_with_their_place() {
     let fault = |edit: &dyn Fn(&mut MarketConfig)| {
         let mut c = config();

@@ -39,6 +39,8 @@ impl Market {
         for row in tx.fetch_all(sql::FOUND_BLOCKS, &given).await? {
             blocks.push(found_block(&row, lane)?);
         }
+        let since = since(&blocks, limit);
+        let given = params![lane.lane.clone(), limit, since];
         for row in tx.fetch_all(sql::OTHER_BLOCKS, &given).await? {
             blocks.push(other_block(&row, lane)?);
         }
@@ -74,12 +76,15 @@ impl Market {
     ) -> Result<Vec<BlockView>> {
         let lane = self.lane(lane)?;
         let p = before.unwrap_or(BlockPlace::FIRST);
-        let given = params![lane.lane.clone(), p.at, p.height, p.hash, limit.min(ROWS_MAX)];
+        let limit = limit.min(ROWS_MAX);
+        let given = params![lane.lane.clone(), p.at, p.height, p.hash, limit];
         let mut tx = self.store().read().await?;
         let mut blocks = Vec::new();
         for row in tx.fetch_all(sql::FOUND_BLOCKS_BEFORE, &given).await? {
             blocks.push(found_block(&row, lane)?);
         }
+        let since = since(&blocks, limit);
+        let given = params![lane.lane.clone(), p.at, p.height, p.hash, limit, since];
         for row in tx.fetch_all(sql::OTHER_BLOCKS_BEFORE, &given).await? {
             blocks.push(other_block(&row, lane)?);
         }
@@ -139,6 +144,12 @@ async fn stats(tx: &mut Tx, lane: &LaneConfig) -> Result<LaneStats> {
         blocks_found: own.blocks_found,
         aux: chains,
     })
+}
+
+/// From when on other blocks are asked for: where as many were found as fit, those before the oldest do not.
+fn since(found: &[BlockView], limit: u32) -> Timestamp {
+    let is_full = u32::try_from(found.len()).is_ok_and(|n| n >= limit);
+    found.last().filter(|_| is_full).map_or(Timestamp(i64::MIN), |oldest| oldest.at)
 }
 
 /// One chain of a lane.

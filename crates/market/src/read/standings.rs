@@ -64,9 +64,11 @@ impl Market {
             let here = earners.iter().filter(|(l, _)| *l == lane.lane).map(|(_, who)| *who);
             let everyone: Vec<Beneficiary> = own.chain(here).collect();
             for book in lane.books() {
-                let pending = pending::of_many(tx, book, &everyone).await?;
-                let some = pending.values().filter(|p| !p.is_nothing());
-                all.extend(some.map(|p| (book.asset, p.accrued)));
+                for part in everyone.chunks(pending::STEPPED_MAX) {
+                    let pending = pending::of_many(tx, book, part).await?;
+                    let some = pending.values().filter(|p| !p.is_nothing());
+                    all.extend(some.map(|p| (book.asset, p.accrued)));
+                }
             }
         }
         Ok(all)

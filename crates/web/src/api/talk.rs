@@ -6,6 +6,7 @@ use crate::api::{Time, time};
 use crate::extract::{Customer, Id, Json, Large, Params, SiteAgent};
 use crate::failure::Failure;
 use crate::hosted::farm_failure;
+use crate::lookout::Topic;
 use crate::openapi::{Answer, Done, Fine, List, Made, answers, requests};
 use crate::state::AppState;
 use axum::extract::State;
@@ -131,6 +132,7 @@ pub(crate) async fn say(
 ) -> Result<Done, Failure> {
     let by = gruve_farm::Speaker::Owner(customer.account);
     state.farm().say_on_ticket(id, by, &said.text).await.map_err(|e| farm_failure(&e))?;
+    state.pulse().tell(&[Topic::Farm]);
     Ok(Done)
 }
 
@@ -142,6 +144,7 @@ pub(crate) async fn close(
 ) -> Result<Done, Failure> {
     let by = gruve_farm::Speaker::Owner(customer.account);
     state.farm().close_ticket(id, by).await.map_err(|e| farm_failure(&e))?;
+    state.pulse().tell(&[Topic::Farm]);
     Ok(Done)
 }
 

@@ -23,7 +23,7 @@ const CONTRACTS_SHOWN: usize = 50;
 /// Contracts on a page of all of them.
 const CONTRACTS_OF_PAGE: u32 = 100;
 /// Payouts shown on the overview; all stand on their own page.
-const PAYOUTS_SHOWN: usize = 5;
+const PAYOUTS_SHOWN: u32 = 5;
 /// `GET /account`
 pub(crate) async fn overview(
     State(state): State<AppState>,
@@ -33,9 +33,8 @@ pub(crate) async fn overview(
     let contracts = state.market().contracts(customer.account).await?;
     let metered = state.market().metered_contracts(customer.account).await?;
     let balances = state.balances(customer.account).await?;
-    let payouts = state.treasury().payouts(customer.account).await?;
+    let recent = state.treasury().payouts_before(customer.account, None, PAYOUTS_SHOWN).await?;
     let own = state.overview(customer.account, &contracts, &metered).await?;
-    let recent = &payouts[..payouts.len().min(PAYOUTS_SHOWN)];
     let notices = earnings::notices(&state, customer.account).await?;
     let content = html! {
         div.lead {
@@ -61,7 +60,7 @@ pub(crate) async fn overview(
         }
         section.sheet #payouts data-live="money" aria-labelledby="payouts-h" {
             header { h2 #payouts-h { (t("Payouts")) } a.small href="/payouts" { (t("All payouts")) } }
-            (payout_table(recent))
+            (payout_table(&recent))
         }
         @if !own.machines.is_empty() {
             section.sheet #machines data-live="work" aria-labelledby="machines-h" {
@@ -93,9 +92,8 @@ fn now(own: &Overview) -> Markup {
                     @if own.rates.is_empty() { "–" small { (t("no contract running")) } }
                     @for r in &own.rates {
                         // Work of different lanes is never summed: a hash of one algorithm is not a hash of another.
-                        div { (rate(r.got)) " ± " (rate(r.spread)) small { (say!("of {bought} bought · {lane}", bought = rate(r.bought), lane = r.lane)) } }
+                        div { (rate(r.got)) " " span.soft.small { "± " (rate(r.spread)) } small { (say!("of {bought} bought · {lane}", bought = rate(r.bought), lane = r.lane)) } }
                     }
-                    @if !own.rates.is_empty() { small { (t("Work is counted exactly; the rate behind it lies within ± in nineteen of twenty epochs.")) } }
                 }
             }
             div { dt { (t("Earned in all")) } dd {
@@ -110,6 +108,7 @@ fn now(own: &Overview) -> Markup {
                 }
             } }
         }
+        @if !rates.is_empty() { p.small.soft { (t("Work is counted exactly; the rate behind it lies within ± in nineteen of twenty epochs.")) } }
     }
 }
 

@@ -3,7 +3,7 @@
 use crate::conversion::{NO_PRICE, Offer};
 use crate::extract::{Customer, Form, Id};
 use crate::failure::{Failure, sentence};
-use crate::layout::{page, token};
+use crate::layout::{page, parties, token};
 use crate::money::{amount, local, span_text, time};
 use crate::qr;
 use crate::state::AppState;
@@ -46,6 +46,7 @@ pub(crate) async fn invoice(
                 @if let Some(of) = &of { " / " a href=(of) { (of_what(&inv)) } }
             }
             h1 { (t("Invoice")) }
+            (parties(&visitor))
         }
         section.sheet #invoice data-live="money prices" aria-labelledby="invoice-h" {
             header { h2 #invoice-h { (amount(inv.amount)) } (tag(&inv, waiting.as_ref())) }

@@ -3,7 +3,7 @@
 use crate::api::contracts::Span;
 use crate::extract::{Customer, Id, Params};
 use crate::failure::Failure;
-use crate::layout::page;
+use crate::layout::{page, parties};
 use crate::money::{amount, day_text, local, rate, time, work};
 use crate::state::AppState;
 use crate::visitor::Visitor;
@@ -81,6 +81,7 @@ pub(crate) async fn statement(
         div.lead {
             p.crumbs { a href={ "/contracts/" (id) } { (c.title) } }
             h1 { (t("Statement of a contract")) }
+            (parties(&visitor))
             p { (say!("Every line of this contract, with the numbers it was computed from. Keep the signed terms and the statement: {code} recomputes each line from them, without us.", code = html! { code { "gruve statement check" } })) }
         }
         section.sheet aria-labelledby="head-h" {

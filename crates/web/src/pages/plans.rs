@@ -140,20 +140,22 @@ fn side_by_side(plans: &[&Plan], records: &BTreeMap<String, Markup>) -> Markup {
 }
 
 fn table(plans: &[Plan], lanes: &[LaneView], records: &BTreeMap<String, Markup>) -> Markup {
+    // A column in which every plan says "none" is left out.
+    let has_minimum = plans.iter().any(|p| p.life.minimum_payout_minor > 0);
     html! {
         table.cards.plans {
             thead { tr {
                 th scope="col" { (t("Plan")) } th scope="col" { (t("Earns")) } th scope="col" { (t("Price")) }
                 th scope="col" { (t("Paid at the start")) } th scope="col" { (t("Fees")) } th scope="col" { (t("Term")) }
-                th scope="col" { (t("If work is missing")) } th scope="col" { (t("Minimum payout")) } th scope="col" { (t("Track record")) }
+                th scope="col" { (t("If work is missing")) } @if has_minimum { th scope="col" { (t("Minimum payout")) } } th scope="col" { (t("Track record")) }
                 th scope="col" { span.visually-hidden { (t("Buy")) } }
             } }
-            tbody { @for p in plans { (row(p, lanes.iter().find(|l| l.stats.lane == p.lane), records.get(&p.id))) } }
+            tbody { @for p in plans { (row(p, lanes.iter().find(|l| l.stats.lane == p.lane), records.get(&p.id), has_minimum)) } }
         }
     }
 }
 
-fn row(p: &Plan, lane: Option<&LaneView>, record: Option<&Markup>) -> Markup {
+fn row(p: &Plan, lane: Option<&LaneView>, record: Option<&Markup>, has_minimum: bool) -> Markup {
     let proven = lane.is_some_and(LaneView::is_proven);
     let on_sale = lane.is_some_and(|l| l.stats.available >= p.hashrate_min);
     html! { tr {
@@ -164,7 +166,7 @@ fn row(p: &Plan, lane: Option<&LaneView>, record: Option<&Markup>) -> Markup {
         (cell!("Fees", html! { (basis_points(p.fee_bps)) @if p.maintenance_minor_per_th_day > 0 { div.small { (upkeep(p)) } } }))
         (cell!("Term", html! { (term(p)) div.small.soft { (hard_end(p)) } }))
         (cell!("If work is missing", make_good(p)))
-        (cell!("Minimum payout", html! { @if p.life.minimum_payout_minor > 0 { (minimum(p)) } @else { (t("none")) } }))
+        @if has_minimum { (cell!("Minimum payout", html! { @if p.life.minimum_payout_minor > 0 { (minimum(p)) } @else { (t("none")) } })) }
         (cell!("Track record", html! { a href={ "/plans/" (percent_encoded(&p.id)) "/record" } { @match record { Some(r) => (r), None => (t("Track record and reviews")) } } }))
         td { span {
             @if on_sale { a.button href=(order_of(p)) { (t(order_text(p.kind))) span.visually-hidden { " " (p.title) } } }

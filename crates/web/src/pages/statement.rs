@@ -4,7 +4,7 @@ use crate::api::page::Pair;
 use crate::console::cursor;
 use crate::extract::{Customer, Params};
 use crate::failure::Failure;
-use crate::layout::{cell, page};
+use crate::layout::{cell, page, parties};
 use crate::money::{amount, time};
 use crate::state::AppState;
 use crate::visitor::Visitor;
@@ -38,6 +38,7 @@ pub(crate) async fn statement(
             p.crumbs { a href="/account" { (t("Overview")) } }
             h1 { (t("Statement")) }
             p { (t("Every entry in our books that changed your available balance, newest first.")) }
+            (parties(&visitor))
         }
         section.sheet #lines data-live="money" aria-label=(t("Statement")) {
             @if lines.is_empty() {

@@ -144,12 +144,11 @@ async fn status(State(state): State<AppState>, visitor: Visitor) -> Result<Marku
 
 /// One part: its state in words, its uptime, and a bar for each day, told in words to who does not see it.
 fn part(p: &Part) -> Markup {
-    let label = text!(
-        "{part}: uptime {share} over {days}",
-        part = p.title(),
-        share = percent_of(share(&p.days)),
-        days = counted!("{n} day", "{n} days", p.days.len())
-    );
+    let share = percent_of(share(&p.days));
+    let days = counted!("{n} day", "{n} days", p.days.len());
+    let said = text!("Uptime {share} over {days}", share = share, days = days);
+    let label =
+        text!("{part}: uptime {share} over {days}", part = p.title(), share = share, days = days);
     html! {
         div.part {
             h3 { (p.title()) " "
@@ -166,7 +165,7 @@ fn part(p: &Part) -> Markup {
                     }
                 }
             }
-            p.small.soft { (label) }
+            p.small.soft { (said) }
         }
     }
 }

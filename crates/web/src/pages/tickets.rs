@@ -4,6 +4,7 @@ use crate::extract::{Customer, Form, Id};
 use crate::failure::Failure;
 use crate::hosted::farm_failure;
 use crate::layout::{Field, cell, page, text_area, token};
+use crate::lookout::Topic;
 use crate::money::{rfc3339, time};
 use crate::state::AppState;
 use crate::visitor::Visitor;
@@ -116,6 +117,7 @@ pub(crate) async fn say(
 ) -> Result<Redirect, Failure> {
     let by = Speaker::Owner(customer.account);
     state.farm().say_on_ticket(id, by, &form.text).await.map_err(|e| farm_failure(&e))?;
+    state.pulse().tell(&[Topic::Farm]);
     Ok(Redirect::to(&format!("/tickets/{id}")))
 }
 
@@ -127,5 +129,6 @@ pub(crate) async fn close(
 ) -> Result<Redirect, Failure> {
     let by = Speaker::Owner(customer.account);
     state.farm().close_ticket(id, by).await.map_err(|e| farm_failure(&e))?;
+    state.pulse().tell(&[Topic::Farm]);
     Ok(Redirect::to(&format!("/tickets/{id}")))
 }

@@ -1,6 +1,6 @@
 //! What the operator is told of: open and past alerts, and what the house says to everybody on `/status`.
 
-use super::{button, field, frame, more, sheet, table};
+use super::{button, field, frame, live_sheet, more, sheet, table};
 use crate::api::page::{Page, Pair};
 use crate::api::{Time, time as api_time};
 use crate::console::cursor;
@@ -86,8 +86,8 @@ async fn alerts(
     let columns = ["What", "Where", "Since", "Until", ">Reading", ">Worst", "Seen"];
     let bulletins = state.bulletins().await?;
     let content = html! {
-        (sheet("open", "Open", &table("Open alerts, oldest first", &columns, &open)))
-        (sheet("past", "Past", &table("Past alerts, newest first", &columns, &over)))
+        (live_sheet("open", "Open", "health", &table("Open alerts, oldest first", &columns, &open)))
+        (live_sheet("past", "Past", "health", &table("Past alerts, newest first", &columns, &over)))
         (more("/console/alerts?before=", next))
         (sheet("bulletins", "Said to everybody", &said(&visitor, staff, &bulletins)))
     };

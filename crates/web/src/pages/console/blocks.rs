@@ -1,6 +1,6 @@
 //! Found blocks, and what was found against what the work should have found.
 
-use super::{frame, sheet, table};
+use super::{frame, live_sheet, table};
 use crate::extract::Staff;
 use crate::failure::Failure;
 use crate::figures::LuckView;
@@ -40,11 +40,11 @@ pub(crate) async fn blocks(
     let rows: Vec<_> = luck.iter().map(row).collect();
     let columns = ["Lane", "Coin", ">Found", ">Expected", ">Luck", ">Chance of so few"];
     let content = html! {
-        (sheet("luck", "Luck", &html! {
+        (live_sheet("luck", "Luck", "lanes", &html! {
             (table("Blocks found against those expected, by lane", &columns, &rows))
             p.note { (t("Expected is what all work in the lane's shares should have found, of the lane's own chain; blocks that were orphaned later count as found. One house or another is always unlucky: look at Withheld blocks before you blame anybody.")) }
         }))
-        (sheet("blocks", "Blocks found", &block_table(&found, true)))
+        (live_sheet("blocks", "Blocks found", "lanes", &block_table(&found, true)))
     };
     Ok(frame(
         &visitor,

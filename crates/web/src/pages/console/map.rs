@@ -2,7 +2,7 @@
 //! text in which a sign is a character, told apart by its shape and not by colour alone, with a table of the
 //! same figures for who cannot see it, and lists of single machines behind filters.
 
-use super::{frame, sheet, table};
+use super::{frame, live_sheet, sheet, table};
 use crate::extract::{Params, Staff};
 use crate::failure::Failure;
 use crate::gate::percent_encoded;
@@ -177,11 +177,11 @@ async fn map(
     let farm = farm(&state, &filter).await?;
     let content = html! {
         (sheet("filter", "Show", &form(&state, &filter)))
-        (sheet("summary", "In figures", &summary(&farm)))
-        @if filter.is_set() { (sheet("list", "Machines", &list(&farm))) }
-        section.sheet #map aria-labelledby="map-h" {
+        (live_sheet("summary", "In figures", "farm work", &summary(&farm)))
+        @if filter.is_set() { (live_sheet("list", "Machines", "farm work", &list(&farm))) }
+        section.sheet #map data-live="farm work" aria-labelledby="map-h" {
             header { h2 #map-h { (t("Map")) } }
-            p.small { @for s in Sign::ALL { span.sign aria-hidden="true" { (s.mark()) } " " (t(s.text())) "\u{2003}" } }
+            p.small.legend { @for s in Sign::ALL { span { span.signs aria-hidden="true" { i class=(s.word()) { (s.mark()) } } " " (t(s.text())) } } }
             (drawn(&farm))
         }
     };

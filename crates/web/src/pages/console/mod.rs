@@ -125,7 +125,7 @@ fn frame(visitor: &Visitor, staff: Staff, title: &str, lead: &str, content: &Mar
         }
         (content)
     };
-    page(visitor, t(title), false, &body)
+    page(visitor, t(title), true, &body)
 }
 
 /// A table whose rows become cards on a phone; columns that begin with `>` are figures.
@@ -152,6 +152,17 @@ fn sheet(id: &str, title: &str, content: &Markup) -> Markup {
     let heading = format!("{id}-h");
     html! {
         section.sheet id=(id) aria-labelledby=(heading) {
+            header { h2 id=(heading) { (t(title)) } }
+            (content)
+        }
+    }
+}
+
+/// A section that is kept fresh by these topics, divided by spaces.
+fn live_sheet(id: &str, title: &str, topics: &str, content: &Markup) -> Markup {
+    let heading = format!("{id}-h");
+    html! {
+        section.sheet id=(id) data-live=(topics) aria-labelledby=(heading) {
             header { h2 id=(heading) { (t(title)) } }
             (content)
         }

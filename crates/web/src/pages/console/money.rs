@@ -48,32 +48,40 @@ pub(crate) async fn payouts(
             };
             approvals.push(by);
         }
-        let decide = may && of == PayoutState::Requested;
+        let is_open = of == PayoutState::Requested;
+        let decide = may && is_open;
         let rows: Vec<_> = all
             .iter()
             .zip(approvals)
             .map(|(p, approvals)| {
-                vec![
+                let mut row = vec![
                     time(p.created),
                     html! { a href={ "/console/customers/" (p.account) } { (names[&p.account]) } },
                     amount(p.amount),
                     html! {
                         code { (p.address) }
-                        @if let Some(why) = p.reason.as_ref().filter(|_| decide) { " (" (heard(why)) ")" }
-                        @if approvals > 0 { " " (t("Approved by one person; another is needed.")) }
+                        @if let Some(why) = p.reason.as_ref().filter(|_| decide) { div.small.soft { (heard(why)) } }
+                        @if approvals > 0 { div.small { (t("Approved by one person; another is needed.")) } }
                     },
-                    html! { @match &p.txid { Some(t) => (short_hash(t)), None => "–" } },
-                    html! { @if decide { (decision(&visitor, p)) } },
-                ]
+                ];
+                match is_open {
+                    true => row.extend(decide.then(|| decision(&visitor, p))),
+                    false => row.push(
+                        html! { @match &p.txid { Some(t) => (short_hash(t)), None => "–" } },
+                    ),
+                }
+                row
             })
             .collect();
         if !rows.is_empty() || of == PayoutState::Requested {
-            let columns = ["Requested", "Customer", ">Amount", "To", "Transaction", "Action"];
+            let last = if is_open { "Action" } else { "Transaction" };
+            let mut columns = vec!["Requested", "Customer", ">Amount", "To", last];
+            columns.truncate(if is_open && !may { 4 } else { 5 });
             let list = table("Payouts", &columns, &rows);
             parts.push(sheet(of.word(), payout_state(of).text, &list));
         }
     }
-    let content = html! { @for p in &parts { (p) } };
+    let content = html! { div.sheets #payouts data-live="money" { @for p in &parts { (p) } } };
     Ok(frame(&visitor, staff, "Payouts", "By state; each list the oldest 200.", &content))
 }
 

@@ -1,6 +1,6 @@
 //! The house at a glance: lanes and what is sold, nodes, chains, what waits for a person.
 
-use super::{frame, sheet, table};
+use super::{frame, live_sheet, table};
 use crate::extract::Staff;
 use crate::failure::Failure;
 use crate::money::rate;
@@ -23,16 +23,16 @@ pub(crate) async fn overview(
     let waiting = state.treasury().payouts_in_state(PayoutState::Requested).await?.len();
     let tickets = state.farm().open_tickets().await?.len();
     let content = html! {
-        (sheet("waiting", "Waits for somebody", &html! {
+        (live_sheet("waiting", "Waits for somebody", "money farm", &html! {
             dl.figures {
                 div { dt { (t("Payouts to decide")) } dd { (waiting) } }
                 div { dt { (t("Open tickets")) } dd { (tickets) } }
             }
         }))
-        (sheet("capacity", "Capacity against sold", &capacity(&state, &lanes)))
-        (sheet("nodes", "Nodes", &nodes(&state)))
-        (sheet("chains", "Chains", &chains(&state)))
-        (sheet("gateways", "Gateways", &gateways(&lanes)))
+        (live_sheet("capacity", "Capacity against sold", "lanes", &capacity(&state, &lanes)))
+        (live_sheet("nodes", "Nodes", "health lanes", &nodes(&state)))
+        (live_sheet("chains", "Chains", "health lanes", &chains(&state)))
+        (live_sheet("gateways", "Gateways", "lanes work", &gateways(&lanes)))
     };
     Ok(frame(&visitor, staff, "House", "What runs, what is sold, what waits.", &content))
 }

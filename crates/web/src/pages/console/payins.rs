@@ -1,6 +1,6 @@
 //! Pay-ins that wait for a person.
 
-use super::{choice, field, frame, sheet, table};
+use super::{choice, field, frame, live_sheet, sheet, table};
 use crate::api::payins::{Refund, Word};
 use crate::extract::{Form, Id, Staff};
 use crate::failure::Failure;
@@ -34,7 +34,7 @@ pub(crate) async fn pay_ins(
     let compared = state.treasury().compare_banks(&mut tx).await;
     let compared = compared.map_err(|e| treasury_failure(&e))?;
     let content = html! {
-        (sheet("waiting", "Bank transfers that wait", &table("Transfers", &columns, &rows)))
+        (live_sheet("waiting", "Bank transfers that wait", "money", &table("Transfers", &columns, &rows)))
         @if !compared.is_empty() { (banks(&compared)) }
         @if let Some(asked) = state.treasury().services_compared() { (services(&asked)) }
     };

@@ -1,6 +1,6 @@
 //! Tickets about machines, from the operator's side.
 
-use super::{button, field, frame, sheet, table};
+use super::{button, field, frame, live_sheet, sheet, table};
 use crate::extract::{Form, Id, Staff};
 use crate::failure::Failure;
 use crate::hosted::farm_failure;
@@ -31,7 +31,7 @@ pub(crate) async fn tickets(
         })
         .collect();
     let content = html! {
-        (sheet("open", "Open", &table("Open tickets", &["Opened", "About", "Machine"], &rows)))
+        (live_sheet("open", "Open", "farm", &table("Open tickets", &["Opened", "About", "Machine"], &rows)))
         @if staff.role.may(Permission::AnswerTickets) { (sheet("new", "Open a ticket", &html! {
             form.stack method="post" action="/console/tickets" {
                 (token(&visitor))
@@ -61,7 +61,7 @@ pub(crate) async fn ticket(
     let may = staff.role.may(Permission::AnswerTickets) && ticket.closed_at.is_none();
     let content = html! {
         @if let Some(at) = ticket.closed_at { p.note { (say!("Closed {at}", at = time(at))) } }
-        (sheet("notes", "What was said", &table("Notes", &["When", "Who", "What"], &rows)))
+        (live_sheet("notes", "What was said", "farm", &table("Notes", &["When", "Who", "What"], &rows)))
         @if may { (sheet("answer", "Answer", &html! {
             form.stack method="post" action={ "/console/tickets/" (id) "/notes" } {
                 (token(&visitor))
