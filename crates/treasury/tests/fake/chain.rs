@@ -294,6 +294,27 @@ impl FakeChain {
         coins.values().filter(|c| scripts.contains(&c.script)).map(|c| c.value).sum()
     }
 
+    /// The same one by one: where each is, its value, and the height of its block.
+    pub fn coins_of(&self, scripts: &BTreeSet<Vec<u8>>) -> Vec<(OutPoint, i64, u64)> {
+        let s = self.lock();
+        let unspent = coins(&s.blocks);
+        let mut found = Vec::new();
+        for (height, tx) in s.blocks.iter().enumerate().flat_map(|(h, b)| b.txs.iter().map(move |t| (h, t))) {
+            for vout in 0..u32::try_from(tx.outputs.len()).unwrap() {
+                let point = (tx.txid, vout);
+                if let Some(coin) = unspent.get(&point).filter(|c| scripts.contains(&c.script)) {
+                    found.push((point, coin.value, height as u64));
+                }
+            }
+        }
+        found
+    }
+
+    /// What an output of the best chain holds, if no block spends it.
+    pub fn value_of(&self, point: &OutPoint) -> Option<i64> {
+        coins(&self.lock().blocks).get(point).map(|c| c.value)
+    }
+
     /// Whether neither a block nor what waits spends an output of a block.
     pub fn is_unspent(&self, point: &OutPoint) -> bool {
         let s = self.lock();
