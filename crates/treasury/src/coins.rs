@@ -56,7 +56,10 @@ impl std::fmt::Display for CoinDifference {
         match (in_books, at_node) {
             (Some(books), None) => write!(f, "coin {coin} of {books} is not in the chain"),
             (None, Some(node)) => {
-                write!(f, "coin {coin} of {node} is the wallet's in the chain, and not in the books")
+                write!(
+                    f,
+                    "coin {coin} of {node} is the wallet's in the chain, and not in the books"
+                )
             }
             _ => {
                 let said = |a: &Option<Amount>| a.map_or("nothing".to_owned(), |a| a.to_string());
@@ -181,7 +184,8 @@ async fn compare_each(wallet: &Wallet, books: &Books) -> Result<CoinComparison> 
     let at = wallet.node.tip().await?;
     differ.extend(not_spent_since(wallet, &top, &at, missing).await?);
     let mut left_out =
-        "coins that the books lack: the node cannot look for them (it has no scantxoutset)".to_owned();
+        "coins that the books lack: the node cannot look for them (it has no scantxoutset)"
+            .to_owned();
     if asked < books.coins.len() {
         let more = books.coins.len() - asked;
         left_out = format!("{left_out}; {more} coins of the books, the smallest");

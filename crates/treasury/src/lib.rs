@@ -58,6 +58,7 @@
 pub mod account;
 mod balance;
 pub mod bank;
+mod behind;
 mod blocks;
 mod books;
 mod bump;

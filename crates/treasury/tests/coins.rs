@@ -50,11 +50,8 @@ async fn a_coin_that_vanished_together_with_its_entry_is_found(store: Store) {
     let lost = house.pay(&invoice.address, 2 * COIN);
     house.chain.mine(&[0x51], |_| true);
     follow_as(&house, |block| block.txs.retain(|t| t.txid != lost)).await;
-    let difference = CoinDifference {
-        coin: written(&lost, 0),
-        in_books: None,
-        at_node: Some(sat(2 * COIN)),
-    };
+    let difference =
+        CoinDifference { coin: written(&lost, 0), in_books: None, at_node: Some(sat(2 * COIN)) };
     assert_eq!(compared(&house).await.differences, [difference]);
     // A node that cannot look for it does not find it, and the answer says that.
     house.node.set_scans(false);
@@ -79,11 +76,8 @@ async fn a_coin_that_never_was_is_found_with_any_node(store: Store) {
         block.txs.push(LeanTx { txid: phantom, coinbase: false, hogex: false, inputs, outputs });
     })
     .await;
-    let difference = CoinDifference {
-        coin: written(&phantom, 0),
-        in_books: Some(sat(3 * COIN)),
-        at_node: None,
-    };
+    let difference =
+        CoinDifference { coin: written(&phantom, 0), in_books: Some(sat(3 * COIN)), at_node: None };
     assert_eq!(compared(&house).await.differences, [difference.clone()]);
     house.node.set_scans(false);
     let each = compared(&house).await;

@@ -7,7 +7,7 @@
 
 mod fake;
 
-use fake::{ASSET, CONFIRMATIONS, HOUR, House, account, sat, stranger};
+use fake::{CONFIRMATIONS, HOUR, House, account, sat, stranger};
 use gruve_ledger::AccountKind;
 use gruve_store::testing::{TestDir, postgres, sqlite};
 use gruve_store::{Store, transact};

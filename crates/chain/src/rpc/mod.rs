@@ -29,8 +29,8 @@ pub use push::{Push, PushFigures};
 
 use crate::node::code;
 use crate::{
-    BlockRef, ChainCoin, ChainInfo, ChainParams, FeeRate, Node, NodeCoins, NodeError, SendOutcome, SubmitOutcome,
-    Template, TipNotice, TransactionPlace, hash_from_text, hash_to_text,
+    BlockRef, ChainCoin, ChainInfo, ChainParams, FeeRate, Node, NodeCoins, NodeError, SendOutcome,
+    SubmitOutcome, Template, TipNotice, TransactionPlace, hash_from_text, hash_to_text,
 };
 use async_trait::async_trait;
 use gruve_units::{Blame, Blamed as _, Duration};

@@ -24,8 +24,10 @@ pub(super) async fn coins_of(
     if found["success"].as_bool() != Some(true) {
         return Err(NodeError::NotReady("it broke its look at all coins off".to_owned()));
     }
-    let at =
-        BlockRef { height: number(&found["height"], METHOD)?, hash: hash(&found["bestblock"], METHOD)? };
+    let at = BlockRef {
+        height: number(&found["height"], METHOD)?,
+        hash: hash(&found["bestblock"], METHOD)?,
+    };
     let unspents = found["unspents"].as_array().ok_or(malformed(METHOD, "no list"))?;
     let coins = unspents.iter().map(|coin| read(node, coin)).collect::<Result<Vec<_>, _>>()?;
     Ok(Some(NodeCoins { at, coins }))

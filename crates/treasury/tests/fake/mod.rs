@@ -12,8 +12,8 @@ use gruve_ledger::{Account, AccountKind, Entry, Posted, balance, post};
 use gruve_store::{Store, Tx, transact};
 use gruve_treasury::{
     BankAccount, ChainWallet, DepthStep, Dispute, ExternalSigner, GatherPolicy, Invoice,
-    InvoiceSink, InvoiceState, Keychain, NewInvoice, NewPayout, Payer, Purpose, Seed, SinkError, SweepPolicy,
-    Treasury, TreasuryConfig, TreasuryError,
+    InvoiceSink, InvoiceState, Keychain, NewInvoice, NewPayout, Payer, Purpose, Seed, SinkError,
+    SweepPolicy, Treasury, TreasuryConfig, TreasuryError,
 };
 use gruve_units::{
     AccountId, Amount, Asset, Blame, ContractId, InvoiceId, ManualClock, PayoutId, SeededEntropy,
@@ -29,6 +29,8 @@ pub const ASSET: Asset = Asset::Btc;
 pub const CONFIRMATIONS: u64 = 3;
 pub const REORG_LIMIT: u64 = 20;
 pub const MATURITY: u64 = 10;
+/// Fewer than the house's own, which take a while in a debug build.
+pub const LOOK_FAR: u32 = 60;
 pub const HOUR: Duration = Duration::from_secs(3600);
 
 pub fn sat(minor: i64) -> Amount {
@@ -167,7 +169,7 @@ pub fn treasury_config(node: &Arc<FakeNode>) -> TreasuryConfig {
         open_for: 24 * 14 * HOUR,
     };
     let config = TreasuryConfig::new(Seed::from_bytes([42; 32])).with_chain(wallet).with_bank(bank);
-    TreasuryConfig { converted: vec![Asset::Usd], ..config }
+    TreasuryConfig { converted: vec![Asset::Usd], look_far: LOOK_FAR, ..config }
 }
 
 /// What the operator may have asked for beside payouts.
@@ -177,6 +179,8 @@ pub struct Policies {
     pub gather: Option<GatherPolicy>,
     /// Where larger pay-ins need more blocks.
     pub depths: Vec<DepthStep>,
+    /// How far it may begin behind its chain before payouts wait.
+    pub behind_max: Option<u64>,
     /// Who signs elsewhere; the house has another seed then.
     pub signer: Option<ExternalSigner>,
 }
@@ -192,6 +196,7 @@ pub fn open_treasury(
     let mut config = treasury_config(node);
     config.chains[0].sweep.clone_from(&policies.sweep);
     config.chains[0].gather = policies.gather;
+    config.chains[0].behind_max = policies.behind_max.unwrap_or(u64::MAX);
     config.chains[0].depths.clone_from(&policies.depths);
     if let Some(signer) = &policies.signer {
         config.seed = Seed::from_bytes([99; 32]);
@@ -345,7 +350,9 @@ impl House {
         let last: Option<i64> = tx.fetch_one(row, &[]).await.unwrap().get("last").unwrap();
         assert!(last.unwrap_or(0) < i64::from(ADDRESSES), "more addresses than are looked at");
         // What is followed half is compared when it is followed whole.
-        if self.chain.height() != top.height || self.chain.block(top.height).unwrap().hash != top.hash {
+        if self.chain.height() != top.height
+            || self.chain.block(top.height).unwrap().hash != top.hash
+        {
             return;
         }
         let in_chain = self.chain.unspent(&scripts_of(&self.treasury));

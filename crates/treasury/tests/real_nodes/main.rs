@@ -19,8 +19,8 @@ use bitcoin::{
 use gruve_chain::follow::{Options, Progress, Start};
 use gruve_chain::{
     BlockRef, ChainCoin, ChainInfo, ChainParams, ChainSink, FeeRate, FollowedBlock, Follower, Node,
-    NodeCoins, NodeError, RpcNode, SendOutcome, SinkError, SubmitOutcome, Template, TransactionPlace, address_for_script,
-    script_for_address,
+    NodeCoins, NodeError, RpcNode, SendOutcome, SinkError, SubmitOutcome, Template,
+    TransactionPlace, address_for_script, script_for_address,
 };
 use gruve_ledger::{Account, AccountKind, Entry, post};
 use gruve_store::{Store, testing, transact, transfer};
