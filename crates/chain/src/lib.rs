@@ -66,7 +66,8 @@ pub use follow::{ChainSink, FollowError, FollowedBlock, Follower, SinkError};
 pub use hash_text::{hash_from_text, hash_to_text};
 pub use job::{Job, JobError, JobSpec};
 pub use node::{
-    BlockRef, ChainInfo, FeeRate, Node, NodeError, SendOutcome, SubmitOutcome, TransactionPlace,
+    BlockRef, ChainCoin, ChainInfo, FeeRate, Node, NodeCoin, NodeCoins, NodeError, SendOutcome,
+    SubmitOutcome, TransactionPlace,
 };
 pub use nodes::{GroupOptions, NODES_MAX, NodeGroup, NodeHealth, Standing};
 pub use params::{

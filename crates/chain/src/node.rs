@@ -54,6 +54,39 @@ pub enum TransactionPlace {
     Unknown,
 }
 
+/// An unspent output, as a node has it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NodeCoin {
+    /// Its transaction, in internal byte order.
+    pub txid: [u8; 32],
+    /// Which of its outputs.
+    pub vout: u32,
+    /// Minor units.
+    pub value: i64,
+    /// The height of its block.
+    pub height: u64,
+}
+
+/// The unspent outputs of some scripts, all at one block.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NodeCoins {
+    /// The best block when they were looked for.
+    pub at: BlockRef,
+    /// The outputs, in no order.
+    pub coins: Vec<NodeCoin>,
+}
+
+/// An output in the best chain, whatever waits in the pool.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ChainCoin {
+    /// It is there: minor units.
+    Unspent(i64),
+    /// It is spent, or never was.
+    Gone,
+    /// The node cannot say.
+    Untold,
+}
+
 /// A fee rate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct FeeRate {
@@ -139,6 +172,19 @@ pub trait Node: Send + Sync {
     /// when it cannot say.
     async fn coin_is_unspent(&self, txid: &[u8; 32], vout: u32) -> Result<Option<bool>, NodeError> {
         let _ = (txid, vout);
+        Ok(None)
+    }
+
+    /// How an output stands in the best chain itself.
+    async fn chain_coin(&self, txid: &[u8; 32], vout: u32) -> Result<ChainCoin, NodeError> {
+        let _ = (txid, vout);
+        Ok(ChainCoin::Untold)
+    }
+
+    /// All unspent outputs of these scripts in the best chain; `None` where the node cannot look for them. It reads
+    /// all outputs that there are: minutes on a large chain.
+    async fn coins_of(&self, scripts: &[Vec<u8>]) -> Result<Option<NodeCoins>, NodeError> {
+        let _ = scripts;
         Ok(None)
     }
 

@@ -39,12 +39,18 @@ pub struct Order {
     /// This transaction is the house's own: book the waiting payouts that it pays as paid.
     #[arg(long, value_name = "TXID", requires = "asset", conflicts_with_all = ["accept_loss", "no_doubt"])]
     explain: Option<String>,
-    /// This transaction paid no payout: what it took is lost, and payouts go on.
+    /// This transaction paid no payout: what it took is lost, if anything, and payouts go on.
     #[arg(long, value_name = "TXID", requires = "asset", conflicts_with = "no_doubt")]
     accept_loss: Option<String>,
     /// The coins in doubt are not being spent: payouts go on.
     #[arg(long, requires = "asset")]
     no_doubt: bool,
+    /// Have payouts of the coin wait for `--resume`: before the first start with an older backup.
+    #[arg(long, requires = "asset", conflicts_with = "resume")]
+    hold: bool,
+    /// Nothing that was sent before this database knew of it can still confirm unseen: payouts go on.
+    #[arg(long, requires = "asset")]
+    resume: bool,
     /// Let this account withdraw again, whose lost card disputes were more than it had.
     #[arg(long, value_name = "NAME")]
     release_disputes: Option<String>,
@@ -118,6 +124,14 @@ async fn carry_out(parts: &Parts, order: Order) -> Result<(), String> {
         treasury.accept_loss(asset, &txid, MACHINE).await.map_err(|e| e.to_string())?;
         println!("it stays booked as a loss");
     }
+    if order.hold {
+        treasury.hold_for_a_person(asset).await.map_err(|e| e.to_string())?;
+        println!("payouts of {asset} wait for `--asset {asset} --resume`");
+    }
+    if order.resume {
+        let held = treasury.resume_payouts(asset, MACHINE).await.map_err(|e| e.to_string())?;
+        println!("{}", if held { "payouts go on" } else { "they were not held" });
+    }
     if order.no_doubt {
         let cleared = treasury.clear_doubts(asset).await.map_err(|e| e.to_string())?;
         println!("{cleared} coins are in doubt no more");
@@ -176,11 +190,29 @@ fn told(asset: Asset, lock: &Lock) -> String {
     match lock {
         Lock::Unexplained { txid, height, spent, .. } => {
             let place = height.map_or("in no block now".to_owned(), |h| format!("in block {h}"));
+            let why = if spent.minor > 0 {
+                format!(
+                    "spends {spent} of the house's coins, and nothing in this database explains it: the database is \
+                     older than the chain, or somebody has its keys"
+                )
+            } else {
+                "stood in the chain when the house caught up with it, and pays what a waiting payout would: the house \
+                 may have made it, from coins that this database does not know"
+                    .to_owned()
+            };
             format!(
-                "PAYOUTS OF {asset} ARE LOCKED: transaction {txid}, {place}, spends {spent} of the house's coins, and \
-                 nothing in this database explains it: the database is older than the chain, or somebody has its \
-                 keys. Look at what it pays; then `--asset {asset} --explain {txid}` if the house made it, or \
-                 `--asset {asset} --accept-loss {txid}`"
+                "PAYOUTS OF {asset} ARE LOCKED: transaction {txid}, {place}, {why}. Look at what it pays; then \
+                 `--asset {asset} --explain {txid}` if the house made it, or `--asset {asset} --accept-loss {txid}`"
+            )
+        }
+        Lock::Held { behind, .. } => {
+            let why = behind.map_or("somebody has them wait".to_owned(), |blocks| {
+                format!(
+                    "the house began {blocks} blocks behind the chain, with payouts approved before"
+                )
+            });
+            format!(
+                "PAYOUTS OF {asset} ARE LOCKED: {why}. If the database is older than the house, a payout that waits                  may have been sent already, and may stand in no block yet: look up its address. Then                  `--asset {asset} --resume`"
             )
         }
         Lock::Doubted { coin, .. } => format!(

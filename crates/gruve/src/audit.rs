@@ -141,7 +141,9 @@ pub async fn audit(
     findings.extend(money.findings);
     not_compared.extend(money.not_compared);
     for (lane, mut audited) in config.lanes.iter().zip(in_blocks) {
-        compare_with_node(&parts, lane.asset, &mut findings, &mut not_compared).await;
+        for asset in std::iter::once(lane.asset).chain(lane.aux.iter().map(|aux| aux.asset)) {
+            compare_with_node(&parts, asset, &mut findings, &mut not_compared).await;
+        }
         in_block::ask_node(&parts, lane, &mut audited).await?;
         own_blocks += audited.blocks;
         findings.extend(audited.findings);
@@ -211,19 +213,29 @@ async fn audit_wallet(
     })
 }
 
-/// What the addresses of an account chain have, at the node; nothing on other chains.
+/// The wallet, at the node: what the addresses of an account chain have, or the coins of another.
 async fn compare_with_node(
     parts: &Parts,
     asset: Asset,
     findings: &mut Vec<String>,
     not_compared: &mut Vec<String>,
 ) {
-    if parts.treasury.hot_address(asset).is_err() {
-        return;
-    }
-    match parts.treasury.compare_with_node(asset).await {
-        Ok(compared) => {
-            findings.extend(compared.differences.iter().map(|d| format!("{asset}: {d}")));
+    let treasury = &parts.treasury;
+    let said = if treasury.is_account_chain(asset) {
+        treasury.compare_with_node(asset).await.map(|compared| {
+            let differences = compared.differences.iter();
+            (differences.map(ToString::to_string).collect::<Vec<_>>(), None)
+        })
+    } else {
+        treasury.compare_coins_with_node(asset).await.map(|compared| {
+            let differences = compared.differences.iter();
+            (differences.map(ToString::to_string).collect(), compared.left_out)
+        })
+    };
+    match said {
+        Ok((differences, left_out)) => {
+            findings.extend(differences.iter().map(|d| format!("{asset}: {d}")));
+            not_compared.extend(left_out.map(|what| format!("{asset}: {what}")));
         }
         Err(e) => not_compared.push(format!("{asset}: {e}")),
     }

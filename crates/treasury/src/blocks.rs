@@ -115,18 +115,20 @@ impl Treasury {
     ) -> Result<BlockEffects> {
         let wallet = self.wallet(asset)?;
         let this = BlockRef { height, hash: block.hash };
+        self.note_begin(tx, wallet).await?;
         let Some(standing) = self.begin_block(tx, asset, &this, &block.prev).await? else {
             let rewards = wallet.rewards(height, block)?.into_iter().collect();
             return Ok(BlockEffects { rewards, repeated: true, ..BlockEffects::default() });
         };
 
-        self.watch_first(tx, asset).await?;
+        self.watch_first(tx, asset, wallet.is_catching_up()).await?;
         let ours = self.our_outputs(tx, wallet, &block.txs).await?;
         let spends = self.our_spends(tx, asset, block, &ours).await?;
         let batches = self.batches_in(tx, asset, block, &ours, &spends).await?;
         let mut touched = BTreeSet::new();
         self.book_arrivals(tx, wallet, &standing, block, &ours, &batches, &mut touched).await?;
         let payouts = self.book_spends(tx, &standing, block, &spends, &batches).await?;
+        self.look_back(tx, wallet, &standing, block, &batches).await?;
         self.credit_ripe(tx, &standing, &mut touched).await?;
         let mut invoices = Vec::new();
         for id in touched {

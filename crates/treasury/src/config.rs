@@ -4,7 +4,7 @@ use crate::{
     AccountChainWallet, BankAccount, BtcPayConfig, DepthStep, ExternalSigner, GatherPolicy,
     PayoutLimits, Rate, Seed, StripeConfig, SweepPolicy,
 };
-use gruve_chain::{ChainParams, Node};
+use gruve_chain::{ChainParams, NetworkName, Node};
 use gruve_units::Asset;
 use std::sync::Arc;
 use std::time::Duration;
@@ -32,6 +32,9 @@ pub struct TreasuryConfig {
     pub open_invoices_max: u32,
     /// Payouts a customer may have open at once. Each takes a place in a transaction of ours.
     pub open_payouts_max: u32,
+    /// Addresses watched behind the last one given out while a house catches up with a chain: with an older backup they
+    /// may have been given out since.
+    pub look_far: u32,
     /// How long after a broadcast the same bytes are sent again while unconfirmed: nodes forget
     /// transactions on restart, and drop them when their pool is full.
     pub resend_every: Duration,
@@ -52,6 +55,7 @@ impl TreasuryConfig {
             btcpay: None,
             open_invoices_max: 50,
             open_payouts_max: 20,
+            look_far: 1_000,
             resend_every: Duration::from_secs(600),
         }
     }
@@ -92,6 +96,9 @@ pub struct ChainWallet {
     /// How many of the newest blocks can be undone; the follower's limit must not be above it. Also
     /// the depth from which a spending of our coins by others is taken for final.
     pub reorg_limit: u64,
+    /// Blocks that a house may be behind at its start without anybody looking before it pays what was approved before;
+    /// an hour's on real networks, any number on those where blocks cost nothing.
+    pub behind_max: u64,
     /// Fees and limits of payouts.
     pub payouts: PayoutPolicy,
     /// The hot wallet's cap.
@@ -113,11 +120,20 @@ impl ChainWallet {
             depths: Vec::new(),
             // As the follower's: deeper would take back spent rewards.
             reorg_limit: params.coinbase_maturity.max(100),
+            behind_max: behind_max(&params),
             payouts: PayoutPolicy::of(&params),
             sweep: None,
             gather: None,
             signer: None,
         }
+    }
+}
+
+/// A restart takes seconds; a backup is hours old.
+fn behind_max(params: &ChainParams) -> u64 {
+    match params.network {
+        NetworkName::Regtest | NetworkName::Dev => u64::MAX,
+        _ => (3_600 / params.spacing_secs.max(1)).max(1),
     }
 }
 

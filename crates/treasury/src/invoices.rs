@@ -12,8 +12,8 @@ use gruve_ledger::Account;
 use gruve_store::{Row, Tx, params, transact};
 use gruve_units::{AccountId, Amount, Asset, Blame, ContractId, InvoiceId, Timestamp};
 
-/// Addresses watched behind the last one given out: BIP 44's gap limit. With an older backup of the database they
-/// are those that were given out since.
+/// Addresses watched behind the last one given out: BIP 44's gap limit. A house that catches up with its chain may stand
+/// on an older backup, and looks further ([`crate::TreasuryConfig::look_far`]).
 const LOOK_AHEAD: u32 = 20;
 
 /// Invoices one list shows at most.
@@ -127,23 +127,23 @@ impl Treasury {
     ) -> Result<(u32, Vec<u8>)> {
         let key = params![asset, keychain.number(), 0_i64];
         let index: u32 = tx.fetch_one(sql::NEXT_INDEX, &key).await?.get("next_index")?;
-        self.watch_ahead(tx, asset, keychain, index).await?;
+        self.watch_ahead(tx, asset, keychain, index.saturating_add(LOOK_AHEAD)).await?;
         let row = tx.fetch_one(sql::ADDRESS_AT, &params![asset, keychain.number(), index]).await?;
         Ok((index, row.get("script")?))
     }
 
-    /// Watches the addresses up to the one at `index` and [`LOOK_AHEAD`] behind it.
+    /// Watches the addresses up to the one at `until`.
     async fn watch_ahead(
         &self,
         tx: &mut Tx,
         asset: Asset,
         keychain: Keychain,
-        index: u32,
+        until: u32,
     ) -> Result<()> {
         let key = params![asset, keychain.number()];
         let last: i64 = tx.fetch_one(sql::LAST_ADDRESS, &key).await?.get("last")?;
         let first = u32::try_from(last + 1).unwrap_or(0);
-        for index in first..=index.saturating_add(LOOK_AHEAD) {
+        for index in first..=until {
             let script = match self.account_wallet(asset) {
                 Ok(wallet) => wallet.keys.address(keychain, index)?.0.to_vec(),
                 Err(_) => self.wallet(asset)?.keys.script(keychain, index)?.into_bytes(),
@@ -155,9 +155,17 @@ impl Treasury {
     }
 
     /// Watches the first addresses, so that those are seen which a life gave out that these tables do not know.
-    pub(crate) async fn watch_first(&self, tx: &mut Tx, asset: Asset) -> Result<()> {
+    /// `far` has more of them watched, behind those that these tables have given out.
+    pub(crate) async fn watch_first(&self, tx: &mut Tx, asset: Asset, far: bool) -> Result<()> {
         for keychain in [Keychain::PayIn, Keychain::Change] {
-            self.watch_ahead(tx, asset, keychain, 0).await?;
+            let mut until = LOOK_AHEAD;
+            if far {
+                let key = params![asset, keychain.number()];
+                let row = tx.fetch_optional(sql::GIVEN_INDEX, &key).await?;
+                let given: u32 = row.map(|r| r.get("next_index")).transpose()?.unwrap_or(0);
+                until = given.saturating_add(self.0.look_far.max(LOOK_AHEAD));
+            }
+            self.watch_ahead(tx, asset, keychain, until).await?;
         }
         Ok(())
     }
@@ -176,7 +184,7 @@ impl Treasury {
         }
         let values = params![asset, keychain.number(), index];
         if tx.execute(sql::USED_INDEX, &values).await? == 1 {
-            self.watch_ahead(tx, asset, keychain, index).await?;
+            self.watch_ahead(tx, asset, keychain, index.saturating_add(LOOK_AHEAD)).await?;
         }
         Ok(())
     }

@@ -230,6 +230,10 @@ impl Payer {
             return Ok(true);
         }
         let asset = wallet.asset();
+        {
+            let mut tx = self.treasury.0.store.read().await?;
+            self.treasury.note_begin(&mut tx, wallet).await?;
+        }
         if !self.caught_up(wallet).await? {
             return Ok(false);
         }

@@ -1,6 +1,7 @@
 //! What customers and the operator ask of payouts.
 
 use crate::account::{AccountWallet, transfer_fee};
+use crate::behind::is_held;
 use crate::books::Draft;
 use crate::select::output_weight;
 use crate::spends::payouts_of;
@@ -256,6 +257,10 @@ impl Treasury {
             let (payout, batch) = payout.ok_or(TreasuryError::NoPayout)?;
             if payout.state == PayoutState::Cancelled {
                 return Ok(());
+            }
+            if is_held(tx, payout.amount.asset).await? {
+                // It may have been paid in a life that these tables do not know: cancelled, it could be asked for anew.
+                return Err(TreasuryError::TooLate { state: payout.state, wanted: "cancelled" });
             }
             self.revoke(tx, &payout, batch, PayoutState::Cancelled, "cancelled", None).await?;
             self.passing("payout cancelled, before commit")

@@ -76,6 +76,7 @@ gruve_store::statements! {
     USED_INDEX = "INSERT INTO treasury_keychains (asset, keychain, next_index) VALUES ($1, $2, $3)
         ON CONFLICT (asset, keychain) DO UPDATE SET next_index = $3
         WHERE treasury_keychains.next_index < $3";
+    GIVEN_INDEX = "SELECT next_index FROM treasury_keychains WHERE asset = $1 AND keychain = $2";
     INSERT_ADDRESS = "INSERT INTO treasury_addresses (asset, script, keychain, key_index)
         VALUES ($1, $2, $3, $4)";
 
@@ -211,10 +212,24 @@ gruve_store::statements! {
     STRANGERS_GONE = "UPDATE treasury_strangers SET height = NULL WHERE asset = $1 AND height = $2";
     STRANGERS = "SELECT txid, height, value, seen_at FROM treasury_strangers
         WHERE asset = $1 AND verdict IS NULL ORDER BY seen_at, txid LIMIT 50";
-    STRANGER = "SELECT height, form FROM treasury_strangers
+    STRANGER = "SELECT height, value, form FROM treasury_strangers
         WHERE asset = $1 AND txid = $2 AND verdict IS NULL";
     JUDGE_STRANGER = "UPDATE treasury_strangers SET verdict = $3, decided_by = $4, decided_at = $5
         WHERE asset = $1 AND txid = $2 AND verdict IS NULL";
+    OPEN_STRANGER = "SELECT height FROM treasury_strangers
+        WHERE asset = $1 AND txid = $2 AND verdict IS NULL";
+    PUT_HOLD = "INSERT INTO treasury_strangers (asset, txid, value, form, seen_at)
+        VALUES ($1, $2, $3, $4, $5) ON CONFLICT (asset, txid) DO UPDATE
+        SET value = $3, seen_at = $5, verdict = NULL, decided_by = NULL, decided_at = NULL";
+    /// What was decided before the house stopped.
+    ANY_DECIDED = "SELECT id FROM treasury_payouts
+        WHERE asset = $1 AND state IN ('approved', 'funded') LIMIT 1";
+    WAITING_SCRIPTS = "SELECT script FROM treasury_payouts
+        WHERE asset = $1 AND state IN ('requested', 'approved', 'funded')
+        ORDER BY created_at, id LIMIT $2";
+    PAYOUT_PAID_UNSEEN = "UPDATE treasury_payouts
+        SET state = $2, batch = NULL, fee = $3, reason = $4, updated_at = $5
+        WHERE id = $1 AND state IN ('requested', 'approved')";
     DOUBT = "INSERT INTO treasury_doubted_coins (asset, txid, vout, seen_at)
         VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING";
     DOUBTED = "SELECT txid, vout, seen_at FROM treasury_doubted_coins WHERE asset = $1

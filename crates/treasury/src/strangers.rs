@@ -9,12 +9,14 @@
 //! |---|---|
 //! | a block spends our coins as no plan of ours does | payouts of the asset wait, for good |
 //! | after a start, the node's pool spends a coin of ours that no plan of ours spends | the same |
+//! | a block that is caught up with pays what a waiting payout would ([`crate::behind`]) | the same |
 //! | a person says that it is ours | the payouts and sweeps it made are booked as made by it |
 //! | a person says that it was not a payout | it stays booked as the loss that it is |
 //!
 //! Promises: a payout is explained by a transaction only where that pays its address what it may have been
 //! paid, and one output explains one payout. It must not know who the person is.
 
+use crate::behind::HOLD;
 use crate::blocks::Standing;
 use crate::books::Draft;
 use crate::keys::Keychain;
@@ -42,6 +44,14 @@ pub enum Lock {
         /// What of ours it spends.
         spent: Amount,
         /// When it was first seen.
+        seen: Timestamp,
+    },
+    /// The house began further behind the chain than it normally would, with payouts that were approved before; or
+    /// somebody has it wait.
+    Held {
+        /// Blocks behind; none where a person has it wait.
+        behind: Option<u64>,
+        /// Since when.
         seen: Timestamp,
     },
     /// A coin of ours is being spent by a transaction that no block has yet.
@@ -158,6 +168,12 @@ impl Treasury {
         let mut tx = self.0.store.read().await?;
         let mut locks = Vec::new();
         for row in tx.fetch_all(sql::STRANGERS, &params![asset]).await? {
+            if row.get::<[u8; 32]>("txid")? == HOLD {
+                let behind: u64 = row.get("value")?;
+                let behind = Some(behind).filter(|n| *n > 0);
+                locks.push(Lock::Held { behind, seen: row.get("seen_at")? });
+                continue;
+            }
             locks.push(Lock::Unexplained {
                 txid: written_id(asset, &row.get("txid")?),
                 height: row.get("height")?,
@@ -188,7 +204,9 @@ impl Treasury {
             let Some(height) = height else { return Err(TreasuryError::NoStranger) };
             let form: Vec<u8> = row.get("form")?;
             let standing = self.standing_at(tx, asset, height).await?;
-            let explained = if let Ok(wallet) = self.account_wallet(asset) {
+            let explained = if row.get::<i64>("value")? == 0 {
+                self.explain_unseen(tx, &standing, txid, &form).await?
+            } else if let Ok(wallet) = self.account_wallet(asset) {
                 self.explain_account(tx, wallet, &standing, id, &form).await?
             } else {
                 self.explain_coins(tx, &standing, id, &form).await?
@@ -328,7 +346,6 @@ impl Treasury {
 
     /// Takes plans apart that are in the way: nothing of them is signed.
     async fn free_for(&self, tx: &mut Tx, parts: &Anatomy) -> Result<()> {
-        let now = self.now();
         let mut plans: Vec<[u8; 16]> = parts.payouts.iter().filter_map(|m| m.batch).collect();
         for coin in &parts.coins {
             let key = params![coin.txid, coin.vout];
@@ -336,6 +353,12 @@ impl Treasury {
                 plans.push(row.get("batch")?);
             }
         }
+        self.free_plans(tx, plans).await
+    }
+
+    /// The same for plans that are named.
+    pub(crate) async fn free_plans(&self, tx: &mut Tx, mut plans: Vec<[u8; 16]>) -> Result<()> {
+        let now = self.now();
         plans.sort_unstable();
         plans.dedup();
         for plan in plans {

@@ -49,6 +49,7 @@ pub(crate) struct Inner {
     pub(crate) sink: OnceLock<Arc<dyn InvoiceSink>>,
     pub(crate) open_invoices_max: u32,
     pub(crate) open_payouts_max: u32,
+    pub(crate) look_far: u32,
     pub(crate) resend_every: Duration,
     /// What the nodes' pools pay to invoices.
     pub(crate) pools: Pools,
@@ -70,6 +71,9 @@ pub(crate) struct Wallet {
     pub(crate) gather: Option<GatherPolicy>,
     /// Who signs, where this house has no key.
     pub(crate) signer: Option<ExternalSigner>,
+    pub(crate) behind_max: u64,
+    /// The newest block in the tables when this life began; none when there was none.
+    pub(crate) began: OnceLock<Option<u64>>,
     /// Whether the node's pool was found to spend nothing of ours that we do not know, in this life.
     pub(crate) is_compared: AtomicBool,
     pub(crate) reasons: Reasons,
@@ -94,6 +98,8 @@ impl Wallet {
             sweep: config.sweep,
             gather: config.gather,
             signer: config.signer,
+            behind_max: config.behind_max,
+            began: OnceLock::new(),
             is_compared: AtomicBool::new(false),
             reasons: Reasons::default(),
             fixed,
@@ -171,6 +177,7 @@ impl Treasury {
             sink: OnceLock::new(),
             open_invoices_max: config.open_invoices_max,
             open_payouts_max: config.open_payouts_max,
+            look_far: config.look_far,
             resend_every: config.resend_every,
             pools: Pools::default(),
             held: RwLock::default(),

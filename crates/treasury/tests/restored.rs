@@ -141,6 +141,113 @@ async fn what_waits_for_a_block_since_the_backup_is_not_paid_again(on_postgres: 
     lives.explain_all(id).await;
 }
 
+/// Given out and not paid in the life that is forgotten, then one that is; gives the coin that came to it.
+async fn give_out(lives: &Lives, unpaid: u8, value: i64) -> ([u8; 32], u32) {
+    for n in 0..unpaid {
+        lives.house.invoice(2 + n / 40, COIN, Purpose::TopUp).await;
+    }
+    // The largest coin, which is chosen first.
+    let paid = lives.house.invoice(9, value, Purpose::TopUp).await;
+    let txid = lives.house.pay(&paid.address, value);
+    lives.house.mine(CONFIRMATIONS).await;
+    (txid, 0)
+}
+
+async fn thirty_unpaid_invoices_since_the_backup_hide_no_payout(on_postgres: bool) {
+    let mut lives = Lives::begin(on_postgres).await;
+    let id = lives.house.request(1, 3 * COIN, &stranger(1).0).await.unwrap();
+    let backup = backup(&lives.house).await;
+    let coin = give_out(&lives, 30, 30 * COIN).await;
+    lives.live_on(2).await;
+    assert_eq!(lives.times_paid(1), 1);
+    assert!(!lives.house.chain.is_unspent(&coin), "another coin was chosen");
+
+    lives.restore(&backup).await;
+    lives.live_on(4).await;
+    assert_eq!((lives.times_paid(1), lives.state(id).await), (1, PayoutState::Approved));
+    lives.explain_all(id).await;
+    assert_eq!(lives.house.total(AccountKind::UnmatchedReceipts).await, 30 * COIN);
+}
+
+async fn a_payout_from_coins_that_nobody_watches_is_not_paid_again(on_postgres: bool) {
+    let mut lives = Lives::begin(on_postgres).await;
+    let id = lives.house.request(1, 3 * COIN, &stranger(1).0).await.unwrap();
+    let backup = backup(&lives.house).await;
+    let coin = give_out(&lives, 80, 30 * COIN).await;
+    lives.live_on(2).await;
+    assert_eq!(lives.times_paid(1), 1);
+    assert!(!lives.house.chain.is_unspent(&coin), "another coin was chosen");
+
+    lives.restore(&backup).await;
+    lives.live_on(4).await;
+    assert_eq!((lives.times_paid(1), lives.state(id).await), (1, PayoutState::Approved));
+    lives.explain_all(id).await;
+    // Whose they were, is forgotten.
+    assert_eq!(lives.house.total(AccountKind::UnmatchedReceipts).await, 30 * COIN);
+}
+
+async fn what_was_sent_and_is_nowhere_is_not_paid_again(on_postgres: bool) {
+    let mut lives = Lives::begin(on_postgres).await;
+    lives.house.policies.behind_max = Some(6);
+    let id = lives.house.request(1, 3 * COIN, &stranger(1).0).await.unwrap();
+    let backup = backup(&lives.house).await;
+    lives.house.payer.step().await.unwrap();
+    let txid = lives.house.chain.waiting_ids()[0];
+    let bytes = lives.house.chain.waiting_bytes(&txid).unwrap();
+    lives.house.chain.forget(&txid);
+    for _ in 0..8 {
+        lives.house.chain.mine(&[0x51], |_| true);
+    }
+
+    lives.restore(&backup).await;
+    lives.live_on(2).await;
+    // Other coins, so that both could confirm.
+    lives.house.fill(&[30 * COIN]).await;
+    lives.house.restart();
+    lives.live_on(2).await;
+    assert_eq!((lives.times_paid(1), lives.house.chain.waiting()), (0, 0), "paid beside it");
+    let locks = lives.house.treasury.payout_locks(ASSET).await.unwrap();
+    assert!(matches!(locks[..], [Lock::Held { behind: Some(7..), .. }]), "{locks:?}");
+    // Nor can it be taken back and asked for anew.
+    let cancelled = lives.house.treasury.cancel_payout(fake::account(1), id).await;
+    assert!(matches!(cancelled, Err(TreasuryError::TooLate { .. })), "{cancelled:?}");
+
+    lives.house.chain.send(&bytes);
+    lives.live_on(2).await;
+    assert!(lives.house.treasury.resume_payouts(ASSET, "somebody").await.unwrap());
+    assert!(!lives.house.treasury.resume_payouts(ASSET, "somebody").await.unwrap());
+    lives.explain_all(id).await;
+}
+
+async fn a_stop_holds_up_only_what_was_approved_long_before(on_postgres: bool) {
+    let mut lives = Lives::begin(on_postgres).await;
+    lives.house.policies.behind_max = Some(6);
+    // Hours, with nothing that waits.
+    for _ in 0..20 {
+        lives.house.chain.mine(&[0x51], |_| true);
+    }
+    lives.house.restart();
+    lives.live_on(1).await;
+    assert_eq!(lives.house.treasury.payout_locks(ASSET).await.unwrap(), []);
+    let id = lives.house.request(1, 3 * COIN, &stranger(1).0).await.unwrap();
+    // Minutes, with one that waits.
+    for _ in 0..5 {
+        lives.house.chain.mine(&[0x51], |_| true);
+    }
+    lives.house.restart();
+    lives.live_on(3).await;
+    assert_eq!(lives.state(id).await, PayoutState::Confirmed);
+    // Whoever knows that it is an older backup says so, however little is missing.
+    lives.house.treasury.hold_for_a_person(ASSET).await.unwrap();
+    let held = lives.house.request(1, COIN, &stranger(2).0).await.unwrap();
+    lives.house.restart();
+    lives.live_on(3).await;
+    assert_eq!(lives.state(held).await, PayoutState::Approved);
+    lives.house.treasury.resume_payouts(ASSET, "somebody").await.unwrap();
+    lives.live_on(2).await;
+    assert_eq!(lives.state(held).await, PayoutState::Confirmed);
+}
+
 /// Breaks off right after a plan is stored.
 struct Planned;
 
@@ -222,4 +329,8 @@ on_both! {
     what_waits_for_a_block_since_the_backup_is_not_paid_again / waiting_since_the_backup,
     what_was_planned_or_signed_in_the_backup_confirms_by_itself / begun_in_the_backup,
     a_sweep_of_a_forgotten_life_is_explained_too / swept_since_the_backup,
+    thirty_unpaid_invoices_since_the_backup_hide_no_payout / many_invoices_since_the_backup,
+    a_payout_from_coins_that_nobody_watches_is_not_paid_again / unwatched_since_the_backup,
+    what_was_sent_and_is_nowhere_is_not_paid_again / sent_and_nowhere,
+    a_stop_holds_up_only_what_was_approved_long_before / stopped,
 }

@@ -28,8 +28,8 @@ mod seat;
 pub use health::{BEHIND_MAX, NodeHealth, Standing};
 
 use crate::{
-    BlockRef, ChainInfo, ChainParams, FeeRate, Node, NodeError, SendOutcome, SubmitOutcome,
-    Template, TipNotice, TransactionPlace,
+    BlockRef, ChainCoin, ChainInfo, ChainParams, FeeRate, Node, NodeCoins, NodeError, SendOutcome,
+    SubmitOutcome, Template, TipNotice, TransactionPlace,
 };
 use async_trait::async_trait;
 use gruve_units::{Blame, Blamed, Duration};
@@ -354,6 +354,15 @@ impl Node for NodeGroup {
 
     async fn coin_is_unspent(&self, txid: &[u8; 32], vout: u32) -> Result<Option<bool>, NodeError> {
         self.on_best("gettxout", move |node| node.coin_is_unspent(txid, vout)).await
+    }
+
+    async fn chain_coin(&self, txid: &[u8; 32], vout: u32) -> Result<ChainCoin, NodeError> {
+        self.on_best("gettxout", move |node| node.chain_coin(txid, vout)).await
+    }
+
+    /// Of the chosen one alone: it takes minutes, and others would be asked meanwhile.
+    async fn coins_of(&self, scripts: &[Vec<u8>]) -> Result<Option<NodeCoins>, NodeError> {
+        self.chosen().await?.coins_of(scripts).await
     }
 
     async fn fee_rate(&self, blocks: u16) -> Result<Option<FeeRate>, NodeError> {

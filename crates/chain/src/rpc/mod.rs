@@ -6,6 +6,7 @@
 //! | a call for a block, a template, or that sends something | 30 s | a busy node validates a block in seconds |
 //! | any other call | 10 s | the node looks something up; longer, and another node had better be asked |
 //! | a wait for the tip | 30 s in one call | a node's few threads are given back; a dead connection is noticed |
+//! | a look at all unspent outputs | 15 min | a node reads them all: minutes where there are a hundred million |
 //! | a long poll | 150 s | Bitcoin Core answers after a minute once its memory pool has changed; shorter waits pile up in its few threads |
 //! | an answer | 32 MiB | a template or block of four million bytes is 8 MB of hexadecimal, a little more with ids |
 //!
@@ -19,6 +20,7 @@ pub mod doors;
 mod gbt;
 pub(crate) mod http;
 mod push;
+mod scan;
 mod tip;
 
 pub use crate::zmq::{BadZmqAddress, ZmqAddress};
@@ -27,8 +29,8 @@ pub use push::{Push, PushFigures};
 
 use crate::node::code;
 use crate::{
-    BlockRef, ChainInfo, ChainParams, FeeRate, Node, NodeError, SendOutcome, SubmitOutcome,
-    Template, TipNotice, TransactionPlace, hash_from_text, hash_to_text,
+    BlockRef, ChainCoin, ChainInfo, ChainParams, FeeRate, Node, NodeCoins, NodeError, SendOutcome,
+    SubmitOutcome, Template, TipNotice, TransactionPlace, hash_from_text, hash_to_text,
 };
 use async_trait::async_trait;
 use gruve_units::{Blame, Blamed as _, Duration};
@@ -403,6 +405,20 @@ impl Node for RpcNode {
     async fn coin_is_unspent(&self, txid: &[u8; 32], vout: u32) -> Result<Option<bool>, NodeError> {
         let answer = self.look("gettxout", json!([hash_to_text(txid), vout, true])).await?;
         Ok(Some(!answer.is_null()))
+    }
+
+    async fn chain_coin(&self, txid: &[u8; 32], vout: u32) -> Result<ChainCoin, NodeError> {
+        const METHOD: &str = "gettxout";
+        let answer = self.look(METHOD, json!([hash_to_text(txid), vout, false])).await?;
+        if answer.is_null() {
+            return Ok(ChainCoin::Gone);
+        }
+        let value = minor_from_json(self.params.asset, &answer["value"]);
+        value.map(ChainCoin::Unspent).ok_or(malformed(METHOD, "no value"))
+    }
+
+    async fn coins_of(&self, scripts: &[Vec<u8>]) -> Result<Option<NodeCoins>, NodeError> {
+        scan::coins_of(self, scripts).await
     }
 
     async fn fee_rate(&self, blocks: u16) -> Result<Option<FeeRate>, NodeError> {

@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 /// Every method.
-const ALL: [&str; 33] = [
+const ALL: [&str; 34] = [
     "getblocktemplate",
     "submitblock",
     "getmininginfo",
@@ -32,6 +32,7 @@ const ALL: [&str; 33] = [
     "sendrawtransaction",
     "testmempoolaccept",
     "gettxout",
+    "scantxoutset",
     "estimatesmartfee",
     "validateaddress",
     "getnewaddress",

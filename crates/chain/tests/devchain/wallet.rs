@@ -35,6 +35,12 @@ fn the_premine_pays_at_once_and_the_payment_confirms() {
         let coin = bench.get("gettxout", json!([txid, 0]));
         assert_eq!(coin["scriptPubKey"]["address"], to);
         assert_eq!(coin["value"].to_string(), "1.25000000");
+        let wanted = format!("raw({})", coin["scriptPubKey"]["hex"].as_str().unwrap());
+        let found = bench.get("scantxoutset", json!(["start", [wanted]]));
+        let sent = |c: &&Value| c["txid"] == txid && c["vout"] == 0;
+        let unspents = found["unspents"].as_array().unwrap();
+        assert_eq!(unspents.iter().find(sent).unwrap()["amount"], coin["value"]);
+        assert_eq!((unspents.len(), &found["bestblock"]), (3, &coin["bestblock"]), "{found:#}");
     }
 }
 

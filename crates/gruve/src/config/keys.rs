@@ -10,7 +10,7 @@ use zeroize::Zeroizing;
 /// Bytes read of a passphrase's source at most; a passphrase has at most 1,024.
 const SOURCE_BYTES_MAX: u64 = 2_048;
 
-/// `[keys]`: at most one of them.
+/// `[keys]`: at most one source of a passphrase.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct KeysConfig {
@@ -26,6 +26,9 @@ pub struct KeysConfig {
     /// The name of a credential of the service (systemd's `LoadCredential`, `LoadCredentialEncrypted`).
     #[serde(default)]
     pub passphrase_credential: Option<String>,
+    /// Says that the seed of coins that are worth something may lie on the disk as it is.
+    #[serde(default)]
+    pub plain_on_mainnet: bool,
 }
 
 impl KeysConfig {

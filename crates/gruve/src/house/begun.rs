@@ -6,7 +6,7 @@
 use super::error::StartError;
 use super::files::{FileError, Folder};
 use crate::books::unknown_room;
-use crate::config::{Config, LaneConfig};
+use crate::config::{Config, LaneConfig, NetworkConfig};
 use gruve_store::{Engine, Store, StoreError};
 use gruve_units::Asset;
 use std::path::Path;
@@ -16,6 +16,21 @@ pub(super) const SEED_FILE: &str = "wallet.seed";
 
 /// The key in every stamp, in the data folder.
 pub(super) const OPERATOR_FILE: &str = "operator.key";
+
+/// A coin of a main network whose keys come from the house's own seed, where the operator has not said that this may lie
+/// on the disk as it is.
+pub(super) fn real_coin(config: &Config) -> Option<Asset> {
+    if config.keys.plain_on_mainnet {
+        return None;
+    }
+    let is_real = |network: &NetworkConfig| matches!(network, NetworkConfig::Mainnet);
+    let lanes = config.lanes.iter().filter(|lane| is_real(&lane.network));
+    let mined = lanes
+        .flat_map(|lane| std::iter::once(lane.asset).chain(lane.aux.iter().map(|aux| aux.asset)));
+    let paid_in = config.pay_in_chains.iter().filter(|chain| is_real(&chain.network));
+    let here = |asset: &Asset| config.signers.iter().all(|signer| signer.asset != *asset);
+    mined.chain(paid_in.map(|chain| chain.asset)).find(here)
+}
 
 /// Finds the house in a folder, for commands that must not make one.
 ///

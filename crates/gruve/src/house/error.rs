@@ -125,6 +125,12 @@ pub enum StartError {
     /// Where the wallets' passphrase comes from.
     #[error("the passphrase of the wallets' seed: {0}")]
     Passphrase(String),
+    /// Real coins under a seed that anybody can use who has a copy of its file.
+    #[error(
+        "the wallets' seed of {0} on its main network would lie on the disk without a passphrase: set where one comes \
+         from in [keys] (for a seed that is there, then `gruve admin keys encrypt`), or plain_on_mainnet = true there"
+    )]
+    PlainSeed(Asset),
     /// The cold address of a hot wallet.
     #[error("hot_wallet of {0}: sweep_to: {1}")]
     HotWallet(Asset, String),

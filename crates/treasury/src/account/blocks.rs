@@ -99,7 +99,7 @@ impl Treasury {
         let Some(standing) = self.begin_block(tx, asset, &at.block.to_ref(), &parent).await? else {
             return Ok(BlockEffects { repeated: true, ..BlockEffects::default() });
         };
-        self.watch_first(tx, asset).await?;
+        self.watch_first(tx, asset, false).await?;
         let ours = self.our_accounts(tx, wallet, &at.block.transactions).await?;
         let mut work = Work {
             wallet,

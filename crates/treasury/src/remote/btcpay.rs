@@ -265,19 +265,59 @@ mod tests {
         assert_eq!(of(json!([payment("9", "Settled")])), paid(3_000_000, false), "never more");
     }
 
-    #[test]
-    fn a_delivery_is_heard_by_its_signature_and_store() {
-        let b = BtcPay::new(BtcPayConfig {
+    fn of_store(store: &str, webhook_secret: &str) -> BtcPay {
+        BtcPay::new(BtcPayConfig {
             url: "http://127.0.0.1:1".into(),
-            store: "Store1".into(),
+            store: store.into(),
             api_key: Secret::new("key"),
-            webhook_secret: Secret::new("secret"),
+            webhook_secret: Secret::new(webhook_secret),
             assets: vec![Asset::Eur],
             origin: "https://mine.example".into(),
             authorities: PathBuf::new(),
             patience: crate::remote::PATIENCE,
         })
-        .unwrap();
+        .unwrap()
+    }
+
+    #[test]
+    fn a_delivery_that_a_server_signed_is_heard() {
+        // `testdata/README.md` says where it is from. The tag is the server's own; `openssl dgst -sha256 -hmac` gives
+        // the same over the file.
+        const BODY: &[u8] = include_bytes!("../../testdata/btcpay-invoice-settled.json");
+        const TAG: &str = "sha256=237906b0175aa4de911eba91ec0791e7482333a5de9f81a179442fc602b0d1be";
+        let store = "BJKmPvug3KHVWyu1ECEiAstAQXFjJD1fX87EcgEhHVLT";
+        let b = of_store(store, "Y6Tio3rXRT4dGqpk43GvBPK9fHQ");
+        assert!(b.has_signed(TAG, BODY));
+        let said = b.read_event(BODY).unwrap();
+        assert_eq!(said.0, "WZbyGsmWGZvYjRsYCH7Vmt");
+        assert_eq!(said.1.as_deref(), Some("6wmoR7p5UFVzCYuwyiViKX"));
+        assert!(!b.has_signed(TAG, &BODY[..BODY.len() - 1]));
+        assert!(!of_store(store, "Y6Tio3rXRT4dGqpk43GvBPK9fHR").has_signed(TAG, BODY));
+        assert!(of_store("Other", "x").read_event(BODY).is_err());
+    }
+
+    #[test]
+    fn an_invoice_as_the_documents_describe_it_is_read() {
+        // The fields of the Greenfield API's `InvoicePaymentMethodDataModel`, with the values that its document gives as
+        // examples where it gives any (`rate`, `cryptoCode`).
+        let methods = json!([{
+            "paymentMethod": "BTC", "cryptoCode": "BTC", "activated": true,
+            "destination": "bc1qcr8te4kr609gcawutmrza0j4xv80jy8z306fyu",
+            "paymentLink": null, "rate": "64392.23", "paymentMethodPaid": "0.00100000",
+            "totalPaid": "0.00100000", "due": "0.0", "amount": "0.00100000", "networkFee": "0.0",
+            "payments": [{
+                "id": "b1-0", "receivedDate": 1_592_312_018, "value": "0.00100000", "fee": "0.0",
+                "status": "Settled", "destination": "bc1qcr8te4kr609gcawutmrza0j4xv80jy8z306fyu",
+            }],
+            "additionalData": {},
+        }]);
+        let paid = paid_in(Asset::Usd, &methods).unwrap();
+        assert_eq!((paid.settled, paid.is_on_its_way), (64_392_230, false));
+    }
+
+    #[test]
+    fn a_delivery_is_heard_by_its_signature_and_store() {
+        let b = of_store("Store1", "secret");
         let body = br#"{"deliveryId":"d1","webhookId":"w1","originalDeliveryId":"d1","isRedelivery":false,"type":"InvoiceSettled","timestamp":1700000000,"storeId":"Store1","invoiceId":"i1"}"#;
         let key = ring::hmac::Key::new(ring::hmac::HMAC_SHA256, b"secret");
         let tag = hex::encode(ring::hmac::sign(&key, body));

@@ -93,7 +93,13 @@ impl FakeChain {
         let block = s.blocks.iter().find(|b| b.hash == *hash)?;
         let known: Vec<&Vec<u8>> = block.txs.iter().filter_map(|t| s.bytes.get(&t.txid)).collect();
         let count = bitcoin::VarInt::from(known.len());
+        let ids = known.iter().map(|t| {
+            let made: Transaction = bitcoin::consensus::deserialize(t).unwrap();
+            made.compute_txid().to_raw_hash()
+        });
+        let root = bitcoin::merkle_tree::calculate_root(ids).unwrap();
         let mut bytes = vec![0; 80];
+        bytes[36..68].copy_from_slice(root.as_byte_array());
         bytes.extend(bitcoin::consensus::serialize(&count));
         known.into_iter().for_each(|t| bytes.extend(t));
         Some(bytes)
@@ -192,8 +198,9 @@ impl FakeChain {
         s.serial += 1;
         let height = s.blocks.len() as u64;
         let mut coins = coins(&s.blocks);
-        let mut txid = [0xcb; 32];
-        txid[24..].copy_from_slice(&s.serial.to_be_bytes());
+        let made = coinbase(s.serial, coinbase_script);
+        let txid = made.compute_txid().to_byte_array();
+        s.bytes.insert(txid, bitcoin::consensus::serialize(&made));
         let outputs = vec![LeanOutput { value: 5_000_000_000, script: coinbase_script.to_vec() }];
         let inputs = vec![([0; 32], u32::MAX)];
         let mut txs = vec![LeanTx { txid, coinbase: true, hogex: false, inputs, outputs }];
@@ -315,6 +322,29 @@ impl FakeChain {
         coins.values().filter(|c| scripts.contains(&c.script)).map(|c| c.value).sum()
     }
 
+    /// The same one by one: where each is, its value, and the height of its block.
+    pub fn coins_of(&self, scripts: &BTreeSet<Vec<u8>>) -> Vec<(OutPoint, i64, u64)> {
+        let s = self.lock();
+        let unspent = coins(&s.blocks);
+        let mut found = Vec::new();
+        for (height, tx) in
+            s.blocks.iter().enumerate().flat_map(|(h, b)| b.txs.iter().map(move |t| (h, t)))
+        {
+            for vout in 0..u32::try_from(tx.outputs.len()).unwrap() {
+                let point = (tx.txid, vout);
+                if let Some(coin) = unspent.get(&point).filter(|c| scripts.contains(&c.script)) {
+                    found.push((point, coin.value, height as u64));
+                }
+            }
+        }
+        found
+    }
+
+    /// What an output of the best chain holds, if no block spends it.
+    pub fn value_of(&self, point: &OutPoint) -> Option<i64> {
+        coins(&self.lock().blocks).get(point).map(|c| c.value)
+    }
+
     /// Whether neither a block nor what waits spends an output of a block.
     pub fn is_unspent(&self, point: &OutPoint) -> bool {
         let s = self.lock();
@@ -357,6 +387,24 @@ impl FakeChain {
         let s = self.lock();
         let all = s.blocks.iter().flat_map(|b| &b.txs).chain(&s.mempool);
         all.filter(|t| t.outputs.iter().any(|o| o.script == script)).map(|t| t.txid).collect()
+    }
+}
+
+/// A coinbase; no two are the same.
+fn coinbase(serial: u64, script: &[u8]) -> Transaction {
+    Transaction {
+        version: bitcoin::transaction::Version::TWO,
+        lock_time: bitcoin::absolute::LockTime::ZERO,
+        input: vec![bitcoin::TxIn {
+            script_sig: bitcoin::script::Builder::new()
+                .push_slice(serial.to_be_bytes())
+                .into_script(),
+            ..bitcoin::TxIn::default()
+        }],
+        output: vec![bitcoin::TxOut {
+            value: Amount::from_sat(5_000_000_000),
+            script_pubkey: ScriptBuf::from_bytes(script.to_vec()),
+        }],
     }
 }
 

@@ -15,21 +15,25 @@ use gruve_ledger::{Account, AccountKind, Entry, Posted, balance, post};
 use gruve_store::{Store, Tx, transact};
 use gruve_treasury::{
     BankAccount, ChainWallet, CrashPoints, DepthStep, Dispute, ExternalSigner, GatherPolicy,
-    Invoice, InvoiceSink, InvoiceState, NewInvoice, NewPayout, Payer, PayoutLimits, Purpose, Seed,
-    SinkError, SweepPolicy, Treasury, TreasuryConfig, TreasuryError,
+    Invoice, InvoiceSink, InvoiceState, Keychain, NewInvoice, NewPayout, Payer, PayoutLimits,
+    Purpose, Seed, SinkError, SweepPolicy, Treasury, TreasuryConfig, TreasuryError,
 };
 use gruve_units::{
     AccountId, Amount, Asset, Blame, ContractId, InvoiceId, ManualClock, PayoutId, SeededEntropy,
     Timestamp,
 };
+use miniscript::{Descriptor, DescriptorPublicKey};
 use node::FakeNode;
-use std::sync::Arc;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 pub const ASSET: Asset = Asset::Btc;
 pub const CONFIRMATIONS: u64 = 3;
 pub const REORG_LIMIT: u64 = 20;
 pub const MATURITY: u64 = 10;
+/// Fewer than the house's own, which take a while in a debug build.
+pub const LOOK_FAR: u32 = 60;
 pub const HOUR: Duration = Duration::from_secs(3600);
 
 pub fn sat(minor: i64) -> Amount {
@@ -128,6 +132,34 @@ pub struct House {
     pub policies: Policies,
 }
 
+/// Addresses of each keychain whose coins the chain is asked for, from the descriptors that other wallets would read.
+const ADDRESSES: u32 = 400;
+
+/// All scripts of a wallet. Made once: most houses have the same seed.
+fn scripts_of(treasury: &Treasury) -> Arc<BTreeSet<Vec<u8>>> {
+    static MADE: Mutex<BTreeMap<String, Arc<BTreeSet<Vec<u8>>>>> = Mutex::new(BTreeMap::new());
+    let key = treasury.descriptor(ASSET, Keychain::PayIn).unwrap();
+    MADE.lock().unwrap().entry(key).or_insert_with(|| Arc::new(derived(treasury))).clone()
+}
+
+fn derived(treasury: &Treasury) -> BTreeSet<Vec<u8>> {
+    let secp = bitcoin::secp256k1::Secp256k1::verification_only();
+    let mut scripts = BTreeSet::new();
+    for keychain in Keychain::ALL {
+        let descriptor: Descriptor<DescriptorPublicKey> =
+            treasury.descriptor(ASSET, keychain).unwrap().parse().unwrap();
+        let count = match keychain {
+            Keychain::PayIn | Keychain::Change => ADDRESSES,
+            Keychain::Coinbase | Keychain::Capital => 1,
+        };
+        for index in 0..count {
+            let derived = descriptor.derived_descriptor(&secp, index).unwrap();
+            scripts.insert(derived.script_pubkey().into_bytes());
+        }
+    }
+    scripts
+}
+
 pub fn treasury_config(node: &Arc<FakeNode>) -> TreasuryConfig {
     let mut wallet = ChainWallet::new(params(), node.clone());
     wallet.confirmations = CONFIRMATIONS;
@@ -142,7 +174,7 @@ pub fn treasury_config(node: &Arc<FakeNode>) -> TreasuryConfig {
         open_for: 24 * 14 * HOUR,
     };
     let config = TreasuryConfig::new(Seed::from_bytes([42; 32])).with_chain(wallet).with_bank(bank);
-    TreasuryConfig { converted: vec![Asset::Usd], ..config }
+    TreasuryConfig { converted: vec![Asset::Usd], look_far: LOOK_FAR, ..config }
 }
 
 /// What the operator may have asked for beside payouts.
@@ -154,6 +186,8 @@ pub struct Policies {
     pub depths: Vec<DepthStep>,
     /// Up to what payouts leave without a person; above the second, in a day, two are needed.
     pub looks: Option<(i64, i64)>,
+    /// How far it may begin behind its chain before payouts wait.
+    pub behind_max: Option<u64>,
     /// Who signs elsewhere; the house has another seed then.
     pub signer: Option<ExternalSigner>,
 }
@@ -169,6 +203,7 @@ pub fn open_treasury(
     let mut config = treasury_config(node);
     config.chains[0].sweep.clone_from(&policies.sweep);
     config.chains[0].gather = policies.gather;
+    config.chains[0].behind_max = policies.behind_max.unwrap_or(u64::MAX);
     config.chains[0].depths.clone_from(&policies.depths);
     if let Some((auto_approve_max, two_above)) = policies.looks {
         config.chains[0].payouts.auto_approve_max = auto_approve_max;
@@ -293,11 +328,30 @@ impl House {
 
     /// The books balance and say what the chain says.
     pub async fn check(&self) {
+        self.check_coins().await;
         let mut tx = self.store.read().await.unwrap();
-        let r = self.treasury.reconcile(&mut tx, ASSET).await.unwrap();
-        assert!(r.agrees(), "chain and books differ: {r:?}");
         let audit = gruve_ledger::audit(&mut tx).await.unwrap();
         assert!(audit.findings.is_empty(), "{audit:?}");
+    }
+
+    /// The tables and the books have just the coins that the chain has.
+    pub async fn check_coins(&self) {
+        let mut tx = self.store.read().await.unwrap();
+        let r = self.treasury.reconcile(&mut tx, ASSET).await.unwrap();
+        assert!(r.agrees(), "tables and books differ: {r:?}");
+        let top = self.treasury.known_blocks(&mut tx, ASSET, 1).await.unwrap()[0];
+        let row = "SELECT MAX(key_index) AS last FROM treasury_addresses";
+        let last: Option<i64> = tx.fetch_one(row, &[]).await.unwrap().get("last").unwrap();
+        assert!(last.unwrap_or(0) < i64::from(ADDRESSES), "more addresses than are looked at");
+        // What is followed half is compared when it is followed whole.
+        if self.chain.height() != top.height
+            || self.chain.block(top.height).unwrap().hash != top.hash
+        {
+            return;
+        }
+        let in_chain = self.chain.unspent(&scripts_of(&self.treasury));
+        let in_books = r.books_hot.minor + r.books_maturing.minor;
+        assert_eq!(in_chain, in_books, "the chain's coins and the books differ");
     }
 
     pub async fn balance(&self, account: Account) -> i64 {

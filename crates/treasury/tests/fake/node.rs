@@ -3,8 +3,8 @@
 use super::chain::{Dice, FakeChain};
 use async_trait::async_trait;
 use gruve_chain::{
-    BlockRef, ChainInfo, ChainParams, FeeRate, LeanBlock, Node, NodeError, SendOutcome,
-    SubmitOutcome, Template, TransactionPlace,
+    BlockRef, ChainCoin, ChainInfo, ChainParams, FeeRate, LeanBlock, Node, NodeCoin, NodeCoins,
+    NodeError, SendOutcome, SubmitOutcome, Template, TransactionPlace,
 };
 use std::sync::{Arc, Mutex};
 
@@ -21,6 +21,8 @@ pub struct FakeNode {
     pool: Mutex<Option<u64>>,
     /// How often it was asked for all that waits, and for one transaction.
     pool_asked: Mutex<(u64, u64)>,
+    /// Whether it can look for all coins of a script.
+    scans: Mutex<bool>,
 }
 
 /// How a sending goes wrong: lost; its answer lost; late; twice; refused; done and refused; not done and said to be.
@@ -42,8 +44,8 @@ impl FakeNode {
         let (faults, late) = (Mutex::new(None), Mutex::default());
         let (nth, calls) = (Mutex::default(), Mutex::default());
         let (rate, pool) = (Mutex::new(Some(2_000)), Mutex::new(Some(u64::MAX)));
-        let pool_asked = Mutex::default();
-        FakeNode { chain, params, faults, nth, calls, rate, late, pool, pool_asked }
+        let (pool_asked, scans) = (Mutex::default(), Mutex::new(true));
+        FakeNode { chain, params, faults, nth, calls, rate, late, pool, pool_asked, scans }
     }
 
     /// Has one call from now on go wrong, and none with `None`; gives those there were, each as the rolls by
@@ -64,6 +66,11 @@ impl FakeNode {
     /// Has it answer so many calls about its pool, or know no such call.
     pub fn set_pool(&self, answers: Option<u64>) {
         *self.pool.lock().unwrap() = answers;
+    }
+
+    /// Whether it can look for all coins of a script, as not every node can.
+    pub fn set_scans(&self, can: bool) {
+        *self.scans.lock().unwrap() = can;
     }
 
     pub fn pool_asked(&self) -> (u64, u64) {
@@ -198,6 +205,25 @@ impl Node for FakeNode {
             0..3 => Err(lost()),
             _ => Ok(Some(self.chain.is_unspent(&(*txid, vout)))),
         }
+    }
+
+    async fn chain_coin(&self, txid: &[u8; 32], vout: u32) -> Result<ChainCoin, NodeError> {
+        let value = self.chain.value_of(&(*txid, vout));
+        Ok(value.map_or(ChainCoin::Gone, ChainCoin::Unspent))
+    }
+
+    async fn coins_of(&self, scripts: &[Vec<u8>]) -> Result<Option<NodeCoins>, NodeError> {
+        if !*self.scans.lock().unwrap() {
+            return Ok(None);
+        }
+        let found = self.chain.coins_of(&scripts.iter().cloned().collect());
+        let coins = found.into_iter().map(|((txid, vout), value, height)| NodeCoin {
+            txid,
+            vout,
+            value,
+            height,
+        });
+        Ok(Some(NodeCoins { at: self.tip().await?, coins: coins.collect() }))
     }
 
     async fn pool(&self) -> Result<Option<Vec<[u8; 32]>>, NodeError> {

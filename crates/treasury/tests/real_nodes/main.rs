@@ -18,9 +18,9 @@ use bitcoin::{
 };
 use gruve_chain::follow::{Options, Progress, Start};
 use gruve_chain::{
-    BlockRef, ChainInfo, ChainParams, ChainSink, FeeRate, FollowedBlock, Follower, Node, NodeError,
-    RpcNode, SendOutcome, SinkError, SubmitOutcome, Template, TransactionPlace, address_for_script,
-    script_for_address,
+    BlockRef, ChainCoin, ChainInfo, ChainParams, ChainSink, FeeRate, FollowedBlock, Follower, Node,
+    NodeCoins, NodeError, RpcNode, SendOutcome, SinkError, SubmitOutcome, Template,
+    TransactionPlace, address_for_script, script_for_address,
 };
 use gruve_ledger::{Account, AccountKind, Entry, post};
 use gruve_store::{Store, testing, transact, transfer};
@@ -73,6 +73,12 @@ impl Node for Priced {
     }
     async fn coin_is_unspent(&self, txid: &[u8; 32], vout: u32) -> Result<Option<bool>, NodeError> {
         self.real.coin_is_unspent(txid, vout).await
+    }
+    async fn coins_of(&self, scripts: &[Vec<u8>]) -> Result<Option<NodeCoins>, NodeError> {
+        self.real.coins_of(scripts).await
+    }
+    async fn chain_coin(&self, txid: &[u8; 32], vout: u32) -> Result<ChainCoin, NodeError> {
+        self.real.chain_coin(txid, vout).await
     }
     async fn pool(&self) -> Result<Option<Vec<[u8; 32]>>, NodeError> {
         self.real.pool().await
@@ -221,6 +227,9 @@ impl Bench {
         let (store, treasury) = self.sink.parts();
         let mut tx = store.read().await.unwrap();
         assert!(treasury.reconcile(&mut tx, self.params.asset).await.unwrap().agrees());
+        drop(tx);
+        let compared = treasury.compare_coins_with_node(self.params.asset).await.unwrap();
+        assert_eq!((compared.differences, compared.left_out), (Vec::new(), None));
     }
 
     async fn mine(&self, blocks: u32) {

@@ -76,6 +76,7 @@ const METHODS: &[Method] = &[
     method("sendrawtransaction", &["hexstring", "maxfeerate"], transactions::sendrawtransaction),
     method("testmempoolaccept", &["rawtxs", "maxfeerate"], transactions::testmempoolaccept),
     method("gettxout", &["txid", "n", "include_mempool"], transactions::gettxout),
+    method("scantxoutset", &["action", "scanobjects"], transactions::scantxoutset),
     method("estimatesmartfee", &["conf_target", "estimate_mode"], transactions::estimatesmartfee),
     method("validateaddress", &["address"], wallet::validateaddress),
     method("getnewaddress", &["label", "address_type"], wallet::getnewaddress),

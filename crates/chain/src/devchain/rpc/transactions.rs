@@ -9,6 +9,7 @@ use crate::devchain::params::DevParams;
 use crate::devchain::state::State;
 use bitcoin::{OutPoint, Transaction, Txid};
 use serde_json::{Map, Value, json};
+use std::collections::HashSet;
 
 /// Transactions one `testmempoolaccept` looks at (Core's limit).
 const MAX_TESTED: usize = 25;
@@ -282,6 +283,51 @@ pub(super) fn gettxout(call: &mut Call<'_>, args: &Args) -> Result<Value, RpcErr
         "value": coins(&state.chain.params, value_of(&coin.out)),
         "scriptPubKey": script_pub_key(&state.chain.params, &coin.out.script_pubkey),
         "coinbase": coin.coinbase,
+    }))
+}
+
+/// Looks for outputs of plain scripts, `raw(…)`, among all; of Core's other ways to name scripts it knows none.
+pub(super) fn scantxoutset(call: &mut Call<'_>, args: &Args) -> Result<Value, RpcError> {
+    let bad = |message: &str| Err(RpcError::new(RpcError::PARAMETER, message));
+    if args.get(0).and_then(Value::as_str) != Some("start") {
+        return bad("Invalid action argument");
+    }
+    let Some(objects) = args.get(1).and_then(Value::as_array) else {
+        return bad("scanobjects argument is required for the start action");
+    };
+    let mut scripts = HashSet::with_capacity(objects.len());
+    for object in objects {
+        let plain = object.as_str().and_then(|o| o.strip_prefix("raw(")?.strip_suffix(')'));
+        let Some(Ok(script)) = plain.map(hex::decode) else {
+            return bad("only raw(…) can be looked for");
+        };
+        scripts.insert(script);
+    }
+    let chain = &call.state.chain;
+    let (mut unspents, mut total) = (Vec::new(), 0);
+    for (point, coin) in &chain.coins {
+        if !scripts.contains(coin.out.script_pubkey.as_bytes()) {
+            continue;
+        }
+        let (value, script) = (value_of(&coin.out), &coin.out.script_pubkey);
+        total += value;
+        unspents.push(json!({
+            "txid": point.txid.to_string(),
+            "vout": point.vout,
+            "scriptPubKey": hex::encode(script.as_bytes()),
+            "desc": script_pub_key(&chain.params, script)["desc"],
+            "amount": coins(&chain.params, value),
+            "coinbase": coin.coinbase,
+            "height": coin.height,
+        }));
+    }
+    Ok(json!({
+        "success": true,
+        "txouts": chain.coins.len(),
+        "height": chain.height(),
+        "bestblock": chain.tip_node().hash.to_string(),
+        "unspents": unspents,
+        "total_amount": coins(&chain.params, total),
     }))
 }
 

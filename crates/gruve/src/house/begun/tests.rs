@@ -43,6 +43,26 @@ async fn used() -> (TempDir, Config) {
 }
 
 #[tokio::test]
+async fn real_coins_lie_under_a_plain_seed_only_where_the_operator_says_so() {
+    let dir = tempfile::tempdir().unwrap();
+    let real = CONFIG.replace("\"dev\"", "\"mainnet\"");
+    let parse = |more: &str| Config::parse(&format!("{real}{more}"), dir.path()).unwrap();
+    let refused = begin(&parse("")).await;
+    assert!(matches!(refused, Err(StartError::PlainSeed(Asset::Btc))), "{:?}", refused.err());
+    assert!(!dir.path().join("house/wallet.seed").exists(), "none was made");
+
+    std::fs::write(dir.path().join("words"), "six words of some length, taken at random\n")
+        .unwrap();
+    let under = parse("[keys]\npassphrase_file = \"words\"\n");
+    begin(&under).await.unwrap().store.close().await;
+    assert!(gruve_treasury::Seed::is_encrypted(&dir.path().join("house/wallet.seed")).unwrap());
+
+    let (other, said) = (tempfile::tempdir().unwrap(), "[keys]\nplain_on_mainnet = true\n");
+    let said = Config::parse(&format!("{real}{said}"), other.path()).unwrap();
+    begin(&said).await.unwrap().store.close().await;
+}
+
+#[tokio::test]
 async fn a_command_that_looks_after_a_house_makes_none() {
     let dir = tempfile::tempdir().unwrap();
     let config = config(&dir);

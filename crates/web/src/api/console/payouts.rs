@@ -51,9 +51,10 @@ answers! {
     struct PayoutLock {
         /// Of which coin.
         asset: Asset,
-        /// `unexplained`: a transaction that nothing in the house's tables explains; `doubted`: a coin that may be spent.
+        /// `unexplained`: a transaction that nothing in the house's tables explains; `doubted`: a coin that may be spent;
+        /// `held`: the house began far behind its chain, or somebody has payouts wait.
         kind: &'static str,
-        /// The transaction, or the coin.
+        /// The transaction, or the coin, or of `held` how many blocks it was behind; empty where somebody has them wait.
         what: String,
         /// The block that it stands in.
         height: Option<u64>,
@@ -171,6 +172,14 @@ fn lock(asset: Asset, lock: Lock) -> PayoutLock {
             what: txid,
             height,
             spent: Some(amount(spent)),
+            seen_at: time(seen),
+        },
+        Lock::Held { behind, seen } => PayoutLock {
+            asset,
+            kind: "held",
+            what: behind.map_or_else(String::new, |blocks| blocks.to_string()),
+            height: None,
+            spent: None,
             seen_at: time(seen),
         },
         Lock::Doubted { coin, seen } => PayoutLock {

@@ -98,6 +98,13 @@ async fn locked(state: &AppState) -> Result<Option<Markup>, Failure> {
                     html! { @match height { Some(h) => (h), None => "–" } },
                     amount(spent),
                 ],
+                Lock::Held { seen, .. } => vec![
+                    time(seen),
+                    html! { (asset.code()) },
+                    html! { code { "gruve admin payouts --resume" } },
+                    html! { "–" },
+                    html! { "–" },
+                ],
                 Lock::Doubted { coin, seen } => vec![
                     time(seen),
                     html! { (asset.code()) },

@@ -1,0 +1,175 @@
+//! A house that begins further behind its chain than it normally would may stand on an older backup: what it finds
+//! there before it pays anything.
+//!
+//! While the house catches up, from its start until its payer has compared the wallet with the node once:
+//!
+//! | seen | what follows |
+//! |---|---|
+//! | more blocks than an hour has, and payouts that were approved before | nothing of the asset is signed until a person says so |
+//! | a block pays the address of a payout that waits what it may have been paid, from coins that are not known as ours | the same; a person says that it made the payout, or not |
+//! | addresses far behind the last one given out are paid | they are ours: a thousand are watched, not twenty |
+//!
+//! The second is seen when the house paid with coins of addresses that the backup does not know; the first is for what
+//! cannot be seen: a transaction that was sent and stands in no block and no pool, and that anybody who has its bytes may
+//! still send. Only who caught up is held, so that nobody can hold up payouts by paying an address. A short stop, or one
+//! with no payout waiting, holds nothing up.
+
+use crate::blocks::{Standing, newest};
+use crate::books::Draft;
+use crate::spends::BatchesInBlock;
+use crate::strangers::{Explained, Matched, note_stranger, payout_explained_by};
+use crate::treasury::Wallet;
+use crate::{PayoutState, Result, Treasury, TreasuryError, sql, transaction};
+use gruve_chain::LeanBlock;
+use gruve_ledger::Account;
+use gruve_store::{Tx, params, transact};
+use gruve_units::Asset;
+use std::collections::BTreeSet;
+use std::sync::atomic::Ordering;
+
+/// Kept among the unexplained transactions; none has this id.
+pub(crate) const HOLD: [u8; 32] = [0; 32];
+
+/// Waiting payouts whose addresses a block is looked through for.
+const WAITING_MAX: u32 = 10_000;
+
+impl Wallet {
+    /// Whether blocks are connected that were there before this life of the house began to pay.
+    pub(crate) fn is_catching_up(&self) -> bool {
+        self.began().is_some() && !self.is_compared.load(Ordering::Relaxed)
+    }
+
+    /// The newest block in the tables when this life began.
+    fn began(&self) -> Option<u64> {
+        self.began.get().copied().flatten()
+    }
+}
+
+/// Whether a person must say that payouts of an asset go on.
+pub(crate) async fn is_held(tx: &mut Tx, asset: Asset) -> Result<bool> {
+    Ok(tx.fetch_optional(sql::OPEN_STRANGER, &params![asset, HOLD]).await?.is_some())
+}
+
+impl Treasury {
+    /// Remembers where this life begins, before its first block.
+    pub(crate) async fn note_begin(&self, tx: &mut Tx, wallet: &Wallet) -> Result<()> {
+        if wallet.began.get().is_none() {
+            let top = newest(tx, wallet.asset()).await?.map(|(top, _)| top.height);
+            // Whoever was first saw the same.
+            let _ = wallet.began.set(top);
+        }
+        Ok(())
+    }
+
+    /// What a block that is caught up with tells of lives that these tables do not know.
+    pub(crate) async fn look_back(
+        &self,
+        tx: &mut Tx,
+        wallet: &Wallet,
+        standing: &Standing,
+        block: &LeanBlock,
+        batches: &BatchesInBlock,
+    ) -> Result<()> {
+        let Some(began) = wallet.began().filter(|_| wallet.is_catching_up()) else { return Ok(()) };
+        let asset = standing.asset;
+        let behind = standing.height.saturating_sub(began);
+        if behind > wallet.behind_max
+            && tx.fetch_optional(sql::ANY_DECIDED, &params![asset]).await?.is_some()
+        {
+            self.put_hold(tx, asset, i64::try_from(behind).unwrap_or(i64::MAX)).await?;
+        }
+        let rows = tx.fetch_all(sql::WAITING_SCRIPTS, &params![asset, WAITING_MAX]).await?;
+        let scripts = rows.iter().map(|row| row.get("script"));
+        let scripts = scripts.collect::<gruve_store::Result<BTreeSet<Vec<u8>>>>()?;
+        if scripts.is_empty() {
+            return Ok(());
+        }
+        for (at, t) in block.txs.iter().enumerate() {
+            if t.coinbase || batches.contains_key(&at) {
+                continue;
+            }
+            for output in t.outputs.iter().filter(|o| scripts.contains(&o.script)) {
+                let (script, value) = (&output.script, output.value);
+                if payout_explained_by(tx, asset, script, value, &[]).await?.is_some() {
+                    tracing::error!(
+                        %asset, txid = %gruve_chain::hash_to_text(&t.txid),
+                        "a block that was caught up with pays what a waiting payout would: payouts wait until \
+                         somebody has looked whether the house made it"
+                    );
+                    // One that spends coins of ours stands there already, and stays as it is.
+                    note_stranger(tx, standing, t, 0).await?;
+                    break;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    async fn put_hold(&self, tx: &mut Tx, asset: Asset, behind: i64) -> Result<()> {
+        let values = params![asset, HOLD, behind, Vec::<u8>::new(), self.now()];
+        tx.execute(sql::PUT_HOLD, &values).await?;
+        Ok(())
+    }
+
+    /// Has nothing of an asset planned or signed until a person says so ([`Treasury::resume_payouts`]), over restarts
+    /// too: before an older backup is started.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn hold_for_a_person(&self, asset: Asset) -> Result<()> {
+        transact!(self.0.store, tx -> Result<()> => { self.put_hold(tx, asset, 0).await })
+    }
+
+    /// A person says that nothing that was sent before can still confirm unseen: payouts go on. Says whether they were
+    /// held.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn resume_payouts(&self, asset: Asset, by: &str) -> Result<bool> {
+        transact!(self.0.store, tx -> Result<bool> => {
+            let values = params![asset, HOLD, "resumed", by, self.now()];
+            Ok(tx.execute(sql::JUDGE_STRANGER, &values).await? == 1)
+        })
+    }
+
+    /// Books the waiting payouts that a transaction made with coins that were never seen as ours: what came to those
+    /// addresses is somebody's, and waits under unmatched receipts.
+    pub(crate) async fn explain_unseen(
+        &self,
+        tx: &mut Tx,
+        standing: &Standing,
+        txid: &str,
+        form: &[u8],
+    ) -> Result<Explained> {
+        let mut made: Vec<Matched> = Vec::new();
+        for output in transaction::from_bytes(form)?.output {
+            let value = i64::try_from(output.value.to_sat())
+                .map_err(|_| TreasuryError::Damaged("a value above what there is"))?;
+            let script = output.script_pubkey.as_bytes();
+            made.extend(payout_explained_by(tx, standing.asset, script, value, &made).await?);
+        }
+        if made.is_empty() {
+            return Err(TreasuryError::Unexplained);
+        }
+        self.free_plans(tx, made.iter().filter_map(|m| m.batch).collect()).await?;
+        for m in &made {
+            let reason = format!("paid by {txid}, before these books");
+            let state = PayoutState::Confirmed.word();
+            let values = params![m.id, state, m.share, reason, standing.now];
+            if tx.execute(sql::PAYOUT_PAID_UNSEEN, &values).await? != 1 {
+                return Err(TreasuryError::Damaged("a payout was explained twice"));
+            }
+            Draft::new(standing.asset)
+                .debit(Account::CustomerHeld(m.account), m.amount)
+                .credit(Account::UnmatchedReceipts, m.amount)
+                .post(
+                    tx,
+                    "treasury-payout-unseen",
+                    format!("treasury:payout-unseen:{}", m.id),
+                    standing.now,
+                )
+                .await?;
+        }
+        Ok(Explained { payouts: made.iter().map(|m| m.id).collect(), swept: 0 })
+    }
+}
