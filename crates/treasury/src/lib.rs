@@ -101,7 +101,7 @@ pub use bank::{BankAccount, BankComparison, BankEntryView, BankWord, Imported};
 pub use blocks::{BlockEffects, CoinbaseReward, DisconnectEffects};
 pub use changes::ClosedInvoice;
 pub use config::{ChainWallet, PayoutPolicy, TreasuryConfig};
-pub use conversion::{Conversion, LockedRate, NewConversion};
+pub use conversion::{Conversion, LockedRate, NewConversion, Refunded, convert_back};
 pub use depth::DepthStep;
 pub use desk::INVOICES_PAGE_MAX;
 pub use door::{FolderDoor, HttpDoor};
