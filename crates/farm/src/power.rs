@@ -2,7 +2,7 @@
 
 use crate::statements::{SET_SITE_POWER, SITE_POWER};
 use crate::{Farm, FarmError, Result, sql};
-use gruve_store::{Row, params, transact};
+use gruve_store::{Row, Tx, params, transact};
 use gruve_units::{Asset, SiteId};
 use serde::Serialize;
 
@@ -54,7 +54,16 @@ impl Farm {
     /// # Errors
     /// The database's.
     pub async fn site_powers(&self) -> Result<Vec<SitePower>> {
-        let rows = self.store.read().await?.fetch_all(SITE_POWER, &[]).await?;
+        let mut tx = self.store.read().await?;
+        self.site_powers_in(&mut tx).await
+    }
+
+    /// [`Farm::site_powers`] within the caller's transaction.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn site_powers_in(&self, tx: &mut Tx) -> Result<Vec<SitePower>> {
+        let rows = tx.fetch_all(SITE_POWER, &[]).await?;
         let one = |r: &Row| {
             Ok(SitePower {
                 site: r.get("site")?,

@@ -1,13 +1,14 @@
 //! `gruve admin site`, `machine`, `hosting`, `ticket`: the operator's side of sites and of machines that
 //! customers own. All work beside a running house.
 
-use crate::house::Parts;
 use crate::house::files::Holding;
+use crate::house::{HouseError, Parts, coins_back};
 use crate::serve::read_config;
 use clap::Subcommand;
 use gruve_accounts::date_text;
 use gruve_farm::{MachineState, NewInventory, SitePower, Speaker, TicketId};
-use gruve_hosting::{HostingKind, OfferTerms, PayFrom, Scheme};
+use gruve_hosting::{Ended, HostingKind, OfferTerms, PayFrom, Scheme};
+use gruve_store::transact;
 use gruve_units::{
     Amount, Asset, Bps, ContractId, Hashrate, LaneId, SiteId, SystemClock, SystemEntropy,
 };
@@ -358,7 +359,7 @@ async fn hosting(parts: &Parts, order: HostingCommand) -> Result<(), String> {
             println!("{contract} is taken back");
         }
         HostingCommand::End { contract } => {
-            let ended = parts.hosting.end(contract).await.map_err(text)?;
+            let ended = end(parts, contract).await.map_err(text)?;
             println!("{contract} ends before epoch {}", ended.until);
             if let Some(back) = ended.back {
                 println!("{back} of its price came back to its owner");
@@ -366,6 +367,15 @@ async fn hosting(parts: &Parts, order: HostingCommand) -> Result<(), String> {
         }
     }
     Ok(())
+}
+
+/// Ends a contract; what comes back of its price is what it was paid with.
+async fn end(parts: &Parts, contract: ContractId) -> Result<Ended, HouseError> {
+    transact!(parts.store, tx -> Result<Ended, HouseError> => {
+        let ended = parts.hosting.end_in(tx, contract, None).await?;
+        coins_back(tx, &parts.hosting, contract, ended, parts.clock.now()).await?;
+        Ok(ended)
+    })
 }
 
 async fn make_offer(parts: &Parts, o: OfferArgs) -> Result<ContractId, String> {

@@ -5,7 +5,7 @@ use crate::footprint::{self, Footprint};
 use crate::service::Hosting;
 use gruve_farm::{LANE_ROWS_MAX, day_of};
 use gruve_store::Tx;
-use gruve_units::{EpochNumber, EpochRule, Hashes, LaneId, SiteId, mul_div_floor};
+use gruve_units::{Amount, EpochNumber, EpochRule, Hashes, LaneId, SiteId, mul_div_floor};
 use std::collections::BTreeMap;
 
 /// Epochs of a lane looked at in one go.
@@ -20,15 +20,37 @@ impl Hosting {
     /// # Errors
     /// The farm's.
     pub async fn footprint(&self, lane: &LaneId, taken: &[Taken]) -> Result<Footprint> {
+        let mut tx = self.store.read().await?;
+        self.footprint_in(&mut tx, lane, taken).await
+    }
+
+    /// What work out of one epoch cost in electricity, by what the house's machines were measured to draw for what they
+    /// proved and by what their sites state, asset by asset; nothing where nothing was measured or stated.
+    ///
+    /// # Errors
+    /// The farm's.
+    pub async fn energy_costs_in(
+        &self,
+        tx: &mut Tx,
+        lane: &LaneId,
+        epoch: EpochNumber,
+        work: Hashes,
+    ) -> Result<Vec<Amount>> {
+        let of = self.footprint_in(tx, lane, &[(epoch, work)]).await?;
+        let minor = |m: u128| i64::try_from(m).unwrap_or(i64::MAX);
+        Ok(of.cost.into_iter().map(|(asset, m)| Amount::new(asset, minor(m))).collect())
+    }
+
+    /// [`Hosting::footprint`] within the caller's transaction.
+    async fn footprint_in(&self, tx: &mut Tx, lane: &LaneId, taken: &[Taken]) -> Result<Footprint> {
         let rule = self.farm.rule(lane)?;
-        let powers = self.farm.site_powers().await?;
+        let powers = self.farm.site_powers_in(tx).await?;
         let mut by_window: BTreeMap<u64, Vec<Taken>> = BTreeMap::new();
         for (epoch, work) in taken {
             by_window.entry(epoch.0 / LOOKED_AT).or_default().push((*epoch, *work));
         }
         let mut sum = Footprint::default();
         let mut unknown = Vec::new();
-        let mut tx = self.store.read().await?;
         for (window, taken) in by_window {
             let from = EpochNumber(window.saturating_mul(LOOKED_AT));
             let until = EpochNumber(from.0.saturating_add(LOOKED_AT));
@@ -39,8 +61,8 @@ impl Hosting {
                 if here.is_empty() {
                     continue;
                 }
-                let measured = self.farm.lane_energy(&mut tx, lane, from, until).await?;
-                let proven = self.farm.lane_proven(&mut tx, lane, from, until).await?;
+                let measured = self.farm.lane_energy(tx, lane, from, until).await?;
+                let proven = self.farm.lane_proven(tx, lane, from, until).await?;
                 let most = measured.len().max(proven.len());
                 if most >= LANE_ROWS_MAX && until.0 - from.0 > 1 {
                     let middle = EpochNumber(from.0 + (until.0 - from.0) / 2);
@@ -55,7 +77,7 @@ impl Hosting {
                 add(&mut sum, &part);
             }
         }
-        add(&mut sum, &self.of_days(&mut tx, lane, rule, &unknown).await?);
+        add(&mut sum, &self.of_days(tx, lane, rule, &unknown).await?);
         let uncovered = sum.uncovered;
         let stated = footprint::of_energy(sum.covered, sum.by_site, &powers);
         Ok(Footprint { uncovered, ..stated })

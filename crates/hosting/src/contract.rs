@@ -266,6 +266,8 @@ pub struct Contract {
     pub billed_to: Option<EpochNumber>,
     /// Fractions carried from bill to bill.
     pub carry: Carry,
+    /// Whether a payment that it was bought with is disputed.
+    pub is_frozen: bool,
     /// What is owed.
     pub arrears: i64,
     /// Bills written.
@@ -359,6 +361,7 @@ impl Contract {
             ended,
             billed_to: row.get("billed_to")?,
             carry: Carry { energy: row.get("energy_carry")?, fee: row.get("fee_carry")? },
+            is_frozen: row.get::<i64>("disputes")? > 0,
             arrears: row.get("arrears")?,
             bills: row.get("bills")?,
             plan: plan.zip(row.get("plan_version")?).map(|(id, version)| OfPlan { id, version }),

@@ -8,8 +8,6 @@
 use crate::contract::{Contract, HostingKind, HostingState};
 use crate::service::{Hosting, find, own};
 use crate::{HostingError, Result, sql};
-use gruve_farm::MachineOwner;
-use gruve_ledger::{Account, Entry};
 use gruve_statement::hosting::EndedBy;
 use gruve_store::{Tx, params, transact};
 use gruve_units::{AccountId, Amount, ContractId, EpochNumber, Timestamp};
@@ -63,7 +61,6 @@ impl Hosting {
         if let Some(row) = tx.fetch_optional(sql::OPEN_OFFER, &params![c.machine]).await? {
             tx.execute(sql::WITHDRAW, &params![row.get::<ContractId>("id")?]).await?;
         }
-        let now = self.clock.now();
         let ended_by = by.map_or(EndedBy::Operator, |_| EndedBy::Owner);
         let left = c.term_end.map_or(0, |end| end.0.saturating_sub(until.0));
         let back = match (&terms.back, ended_by) {
@@ -73,17 +70,8 @@ impl Hosting {
             }
             _ => None,
         };
-        if let Some(end) = c.until {
-            self.farm.take_back(tx, c.machine, end).await?;
-        }
-        self.farm.give(tx, c.machine, MachineOwner::House, until).await?;
-        self.set_end(tx, &c, until, (ended_by, now, back.map_or(0, |b| b.minor))).await?;
-        if let Some(amount) = back {
-            let (from, to) = (Account::OperatorRevenue, Account::CustomerAvailable(c.account));
-            let reason = format!("hosting/back/{}", c.id);
-            let entry = Entry::transfer(reason, "hosting-back", now, from, to, amount);
-            gruve_ledger::post(tx, &entry).await?;
-        }
+        let amount = back.unwrap_or_else(|| Amount::zero(c.price.asset));
+        self.cut(tx, &c, until, (ended_by, amount)).await?;
         let what = match c.terms.kind {
             HostingKind::Sold => "hosting ends: to be handed out",
             HostingKind::Leased => "lease ends",

@@ -37,6 +37,11 @@ pub enum HostingError {
     /// An owner offers a machine to itself.
     #[error("this account has the machine already")]
     SameOwner,
+    /// The payment that a machine was bought with is disputed.
+    #[error(
+        "the payment of this machine is disputed: it can be handed on to nobody until that is settled"
+    )]
+    Disputed,
     /// Terms that cannot be.
     #[error("these terms cannot be: {0}")]
     BadTerms(&'static str),
@@ -81,6 +86,7 @@ impl Blamed for HostingError {
             | HostingError::Bound
             | HostingError::KeyReused
             | HostingError::SameOwner
+            | HostingError::Disputed
             | HostingError::BadTerms(_)
             | HostingError::TooMany { .. }
             | HostingError::BlockFull { .. } => Blame::Rejected,

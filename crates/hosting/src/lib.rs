@@ -11,6 +11,7 @@
 //! | [`Hosting::set_in_block_in`] | later jobs of the machine pay its owner in the coinbase itself, or no longer |
 //! | [`Hosting::order_in`] | a machine in stock is assigned, paid for and certified; none twice |
 //! | [`Hosting::reserve_in`], [`Hosting::order_paid`], [`Hosting::order_expired`] | a machine in stock waits for an invoice, is then paid for and certified, or free again |
+//! | [`Hosting::payment_disputed`] | a machine whose payment is disputed is handed on to nobody; lost, it is in stock again |
 //! | [`Hosting::end_in`] | the machine is the house's again from an epoch's border on; of a lease that the operator ends within its term what is left comes back |
 //!
 //! # Promises
@@ -33,6 +34,7 @@ mod billing;
 pub mod certificate;
 pub mod charge;
 mod contract;
+mod dispute;
 mod ends;
 mod error;
 pub mod footprint;
@@ -54,6 +56,7 @@ pub use certificate::{Certificate, CertificateError, Signed};
 pub use contract::{
     Address, Contract, HostingKind, HostingState, OfPlan, OfferTerms, PayFrom, Scheme,
 };
+pub use dispute::{PaymentDispute, PaymentWord};
 pub use ends::Ended;
 pub use error::HostingError;
 pub use gruve_statement::hosting::{EndedBy, HostingStatement};
@@ -109,6 +112,12 @@ pub const MIGRATIONS: &[Migration] = &[
         name: "by_plan",
         sqlite: include_str!("../migrations/0007_by_plan.sqlite.sql"),
         postgres: include_str!("../migrations/0007_by_plan.postgres.sql"),
+    },
+    Migration {
+        number: 8,
+        name: "disputes",
+        sqlite: include_str!("../migrations/0008_disputes.sqlite.sql"),
+        postgres: include_str!("../migrations/0008_disputes.postgres.sql"),
     },
 ];
 

@@ -163,6 +163,9 @@ impl Hosting {
         if !old.runs_beyond(self.farm.next_border(&old.lane)?) {
             return Err(HostingError::NotYours);
         }
+        if old.is_frozen {
+            return Err(HostingError::Disputed);
+        }
         let back = old.agreed()?.back;
         let rest = old.term_end.map(|until| Rest { until, back });
         let new = NewOffer {

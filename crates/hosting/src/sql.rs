@@ -7,7 +7,8 @@ macro_rules! contracts {
              fee_minor_per_day, level_bps, price_asset, price_minor, replaces, terms, terms_hash, address, \
              next_address, next_address_from, offered_at, accepted_at, from_epoch, to_epoch, billed_to, \
              energy_carry, fee_carry, arrears, bills, term_epochs, minimum_minor, plan, plan_version, terms_key, \
-             terms_signature, term_end, ended_by, ended_at, back_minor FROM hosting_contracts ",
+             terms_signature, term_end, ended_by, ended_at, back_minor, (SELECT COUNT(*) FROM hosting_disputes d \
+             WHERE d.contract = hosting_contracts.id AND d.state = 'open') AS disputes FROM hosting_contracts ",
             $rest
         )
     };
@@ -58,6 +59,12 @@ gruve_store::statements! {
         WHERE id = $1 AND (state = 'offered' OR state = 'ordered')";
     SET_END = "UPDATE hosting_contracts SET to_epoch = $2, ended_by = $3, ended_at = $4, back_minor = $5 \
         WHERE id = $1 AND state = 'active' AND (to_epoch IS NULL OR to_epoch > $2)";
+    PUT_DISPUTE = "INSERT INTO hosting_disputes (contract, cause, state, lost_minor, at) \
+        VALUES ($1, $2, 'open', 0, $3) ON CONFLICT (contract, cause) DO NOTHING";
+    SETTLE_DISPUTE = "UPDATE hosting_disputes SET state = $3, lost_minor = $4 \
+        WHERE contract = $1 AND cause = $2 AND state = 'open'";
+    DISPUTES = "SELECT CAST(COALESCE(SUM(CASE WHEN state = 'open' THEN 1 ELSE 0 END), 0) AS BIGINT) AS open, \
+        CAST(COALESCE(SUM(lost_minor), 0) AS BIGINT) AS lost FROM hosting_disputes WHERE contract = $1";
     SET_NEXT_ADDRESS = "UPDATE hosting_contracts SET address = $2, next_address = $3, next_address_from = $4 \
         WHERE id = $1";
     BILLED = "UPDATE hosting_contracts SET state = $2, billed_to = $3, energy_carry = $4, fee_carry = $5, \

@@ -79,7 +79,7 @@ impl HostedTrack {
             _ if !is_over => &mut self.running,
             None => &mut self.by_term,
             Some((EndedBy::Owner, ..)) => &mut self.by_owner,
-            Some((EndedBy::Operator, ..)) => &mut self.by_operator,
+            Some((EndedBy::Operator | EndedBy::ChargedBack, ..)) => &mut self.by_operator,
             Some((EndedBy::HandedOn, ..)) => &mut self.handed_on,
         };
         *place += 1;

@@ -94,7 +94,8 @@ impl Market {
         let (house, other) = closing.tally.house_and_other()?;
         let operators = &self.config().operator_accounts;
         let freezes = Freezes::read(tx, &lane.lane).await?;
-        let going = Going { lane, epoch, skipped: closing.skipped, operators, freezes: &freezes };
+        let (skipped, after_refund) = (closing.skipped, self.after_refund());
+        let going = Going { lane, epoch, skipped, operators, freezes: &freezes, after_refund };
         let Ahead { claimed, paused, may_pause } = Box::pin(going.look_ahead(tx)).await?;
         let metered = MeteredEpoch::read(self, tx, lane, epoch).await?;
         // What customers share by; the operator's own contracts take of what they leave.

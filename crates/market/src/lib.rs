@@ -45,6 +45,7 @@ pub mod delivery;
 mod desk;
 mod dollars;
 mod end_near;
+mod energy;
 mod error;
 mod estimate;
 pub mod foretell;
@@ -99,7 +100,7 @@ mod wishes;
 mod worth;
 
 pub use accountant::{Accountant, EMPTY_ROWS_MAX};
-pub use after::{AfterSettlement, Settled};
+pub use after::{AfterRefund, AfterSettlement, Refund, Settled};
 pub use audit::{ContractAudit, FINDINGS_MAX, LogAudit};
 pub use beneficiary::Beneficiary;
 pub use bulk::{BULK_MIGRATIONS, PAGE_MIGRATIONS};
@@ -113,6 +114,7 @@ pub use config::{
 pub use desk::{SOLD_MAX, SoldContract};
 pub use dollars::UsdDue;
 pub use end_near::END_NEAR_EPOCHS_MAX;
+pub use energy::EnergyCosts;
 pub use error::MarketError;
 pub use estimate::{AHEAD_DAYS_MAX, Ask, Estimate, least_price};
 pub use foretell::{AssetForecast, QuoteForecast};
@@ -197,6 +199,10 @@ struct Inner {
     oversold: RwLock<BTreeSet<LaneId>>,
     /// Who is told of settlements.
     after: OnceLock<Arc<dyn AfterSettlement>>,
+    /// Who is told of refunds.
+    refunds: OnceLock<Arc<dyn AfterRefund>>,
+    /// Who knows what work cost in electricity.
+    energy: OnceLock<Arc<dyn EnergyCosts>>,
     /// Where public files go.
     record: OnceLock<Arc<dyn RecordSink>>,
 }
@@ -226,6 +232,8 @@ impl Market {
             terms_key: OnceLock::new(),
             oversold: RwLock::default(),
             after: OnceLock::new(),
+            refunds: OnceLock::new(),
+            energy: OnceLock::new(),
             record: OnceLock::new(),
         };
         Ok(Market { inner: Arc::new(inner) })

@@ -349,7 +349,11 @@ impl Market {
         let contract: ContractId = row.get("contract")?;
         let (epoch, kind): (EpochNumber, String) = (row.get("epoch")?, row.get("kind")?);
         let (hashes, fee): (Hashes, Bps) = (row.get("hashes")?, row.get("fee_bps")?);
-        let energy_micro: u64 = row.get("energy_micro")?;
+        let mut energy_micro: u64 = row.get("energy_micro")?;
+        if energy_micro > 0 {
+            // The plan's figure is the most; without a measurement nothing is kept.
+            energy_micro = self.energy_micro(tx, lane, epoch, energy_micro).await?;
+        }
         let (mut energy, mut price_micro) = (Accrual::ZERO, None);
         if energy_micro > 0 {
             // What the work cost at the price of its epoch's end; without one it waits.
@@ -381,6 +385,7 @@ impl Market {
                     bits,
                     per_block: Big(per_block),
                     price_micro,
+                    energy_usd_micro_per_th_day: price_micro.map(|_| energy_micro),
                     due: Big(due.0),
                     paid_minor,
                 };

@@ -8,7 +8,7 @@
 //!
 //! While it is paused its clock and its hard end stand still. What the house's machines do meanwhile beyond
 //! all other contracts is the operator's surplus; the contract is owed what that work earns above its
-//! measured energy ([`crate::owed`]). So a pause is worth nothing to the operator.
+//! measured energy ([`crate::owed`], [`crate::energy`]). So a pause is worth nothing to the operator.
 //!
 //! A contract whose payment is disputed ([`crate::freeze`]) is looked at like any other: a pause may be announced, begin and end
 //! meanwhile. Told is what then is true of it: not that it runs while it is frozen, and of a pause that began so once it is thawed.

@@ -169,8 +169,8 @@ pub struct PlanLife {
     /// Maintenance for each TH·day delivered in millionths of a dollar, converted at the recorded price of
     /// the scheduled settlement; beside what is charged in coins.
     pub maintenance_usd_micro_per_th_day: u64,
-    /// What the energy of a TH·day is measured to cost, in millionths of a dollar: what work during a pause
-    /// earns above it is the customer's.
+    /// The most that is kept of a TH·day's work during a pause for its measured energy, in millionths of a dollar: what it
+    /// earns above that energy is the customer's. What is not measured is not kept.
     pub energy_usd_micro_per_th_day: u64,
     /// Epochs a customer may decide in about work that was missed by the operator's doing.
     pub choice_epochs: u64,

@@ -116,6 +116,67 @@ async fn a_pause_is_announced_stops_the_clock_and_gives_the_operator_nothing(sto
     w.assert_all_sound().await;
 }
 
+/// What was paid of five epochs' paused work under a plan that names the most a plan may name for energy, so much being measured,
+/// and what that work earned. A coin is worth a millionth of a dollar, so that energy counts.
+async fn paid_of_a_pause(store: Store, measured: i64) -> (i64, i64) {
+    let mut config = costly(Unprofitable::Pause);
+    config.plans[0].life.energy_usd_micro_per_th_day = 1_000_000_000_000;
+    let w = World::with(store, config).await;
+    w.energy.store(measured, std::sync::atomic::Ordering::SeqCst);
+    chain_pays(&w).await;
+    for _ in 0..4 {
+        priced_epoch(&w, 1_000, 1_000_000).await;
+    }
+    let me = someone(1);
+    let c = w.lease(me, 1_000, 20).await;
+    let cheap = async || {
+        for source in ["desk", "mirror"] {
+            let now = gruve_units::Clock::now(w.clock.as_ref());
+            w.market.report_price(source, Asset::Btc, now, 1).await.unwrap();
+        }
+    };
+    for _ in 0..10 {
+        cheap().await;
+        w.epoch_at(1_000).await;
+    }
+    let owed = w.market.owed(me, c, 20).await.unwrap();
+    let work: u128 = owed.iter().map(|o| o.hashes.0).sum();
+    assert!(work > 0, "it was paused");
+    let hash = w.find_block(100);
+    w.see(hash, 100, REWARD).await;
+    w.height(100 + world::MATURITY).await;
+    for _ in 0..2 {
+        cheap().await;
+        w.epoch_at(0).await;
+    }
+    let owed = w.market.owed(me, c, 20).await.unwrap();
+    assert_eq!(owed.iter().map(|o| o.hashes.0).sum::<u128>(), work);
+    w.assert_all_sound().await;
+    let paid = owed.iter().flat_map(|o| &o.paid).map(|a| a.minor).sum();
+    (paid, would_have_earned(work) * 100 / 98)
+}
+
+async fn what_was_not_measured_is_not_kept_whatever_the_plan_says(store: Store) {
+    let (paid, worth) = paid_of_a_pause(store, -1).await;
+    assert!(paid > 0 && paid.abs_diff(worth) <= 20, "{paid} of {worth}");
+}
+
+async fn what_was_measured_is_kept_and_no_more_than_the_plan_says(store: Store) {
+    // A tenth of the plan's figure: 10^11 coins for 8.64·10^16 hashes, 115.7 minor units a hash.
+    let (paid, worth) = paid_of_a_pause(store, 100_000_000_000).await;
+    let earned = would_have_earned(1_000_000) / 1_000 * 100 / 98;
+    let kept = worth * 115_741 / earned;
+    assert!(
+        paid.abs_diff(worth - kept).saturating_mul(1_000) < worth.unsigned_abs(),
+        "{paid} of {worth} less {kept}"
+    );
+}
+
+async fn energy_above_all_that_was_earned_leaves_nothing_and_no_debt(store: Store) {
+    let (paid, worth) = paid_of_a_pause(store, i64::MAX).await;
+    assert!(paid == 0 && worth > 0, "{paid} of {worth}");
+}
+
 async fn the_customer_may_have_an_unprofitable_contract_run(store: Store) {
     let w = World::with(store, costly(Unprofitable::Pause)).await;
     chain_pays(&w).await;
@@ -360,6 +421,9 @@ laws! {
         a_frozen_contracts_owner_ends_its_pause_as_any_other,
         a_pause_that_begins_while_the_house_is_away_is_told,
         a_pause_is_announced_stops_the_clock_and_gives_the_operator_nothing,
+        what_was_not_measured_is_not_kept_whatever_the_plan_says,
+        what_was_measured_is_kept_and_no_more_than_the_plan_says,
+        energy_above_all_that_was_earned_leaves_nothing_and_no_debt,
         the_customer_may_have_an_unprofitable_contract_run,
         a_plan_that_runs_is_never_paused_and_nothing_is_ever_ended_for_it,
         settling_late_does_not_pick_the_price,

@@ -41,6 +41,10 @@ fn config() -> MarketConfig {
 
 /// The chain has blocks up to a height; odd ones pay a fee far above the cap.
 async fn chain_to(w: &World, from: u64, to: u64) {
+    chain_paying(w, from, to, SUBSIDY).await;
+}
+
+async fn chain_paying(w: &World, from: u64, to: u64, subsidy: i64) {
     for height in from..=to {
         let block = ChainBlock {
             height,
@@ -49,7 +53,7 @@ async fn chain_to(w: &World, from: u64, to: u64) {
             bits: Some(BITS),
             work: Hashes(1 << 20),
             names_uncles: false,
-            subsidy: SUBSIDY,
+            subsidy,
             fees: if height % 2 == 1 { 900_000 } else { 10_000 },
         };
         let market = &w.market;
@@ -113,8 +117,12 @@ async fn world(store: Store, reserve: i64) -> World {
 
 /// What FPPS owes for work under one target, by the terms' own formula.
 fn owed(work: u128) -> u128 {
-    let n = Target::from_compact(BITS).unwrap().expected_hashes().0;
-    let worth = u128::try_from(SUBSIDY + AVERAGE).unwrap();
+    owed_of(work, SUBSIDY, BITS)
+}
+
+fn owed_of(work: u128, subsidy: i64, bits: u32) -> u128 {
+    let n = Target::from_compact(bits).unwrap().expected_hashes().0;
+    let worth = u128::try_from(subsidy + AVERAGE).unwrap();
     let above = ruint::aliases::U512::from(work * worth * u128::from(10_000 - FEE)) << 64usize;
     u128::try_from(above / ruint::aliases::U512::from(n * 10_000)).unwrap()
 }
@@ -162,6 +170,56 @@ async fn fpps_pays_expectation_without_a_block_and_the_reserve_carries_it(store:
     w.orphan(hash).await;
     assert_eq!(w.holds(&Account::FppsReserve).await, before);
     assert_eq!(w.view(me, c).await.settled.minor, whole);
+    w.assert_all_sound().await;
+}
+
+async fn fpps_across_a_retarget_and_a_halving_pays_each_epoch_by_its_own_whoever_bought_when(
+    store: Store,
+) {
+    let w = world(store, 100_000_000).await;
+    let (early, late, harder) = (someone(1), someone(2), 0x1e07_ffff);
+    let before = lease(&w, early, "fpps", 10_000).await;
+    w.epoch_at(20_000).await;
+    for _ in 0..2 {
+        w.epoch_at(20_000).await;
+    }
+    // From the next epoch's height on a block pays half, and costs twice the work.
+    let halved = w.now();
+    assert_eq!(halved.0, FIRST + 7);
+    let hard_epoch = async || {
+        let epoch = w.now();
+        w.job(epoch, harder);
+        let work = 20_000 * world::EPOCH_SECS;
+        for k in (0..64u8).filter(|k| work >> k & 1 == 1) {
+            w.work_in(epoch, Owner::House, k, 1, harder);
+        }
+        w.seal();
+        w.account().await;
+    };
+    chain_paying(&w, halved.0, halved.0 + 1, SUBSIDY / 2).await;
+    hard_epoch().await;
+    let after = lease(&w, late, "fpps", 5_000).await;
+    for _ in 0..2 {
+        hard_epoch().await;
+    }
+    chain_paying(&w, halved.0 + 2, w.now().0 + DEPTH, SUBSIDY / 2).await;
+    w.epoch_at(0).await;
+    let lines = async |who, c| {
+        let mut all = w.market.fpps_lines(who, c, 20).await.unwrap();
+        all.retain(|l| l.work > Hashes::ZERO);
+        all.sort_by_key(|l| l.epoch);
+        all
+    };
+    let (of_early, of_late) = (lines(early, before).await, lines(late, after).await);
+    assert!(
+        of_early.iter().any(|l| l.epoch < halved) && of_early.iter().any(|l| l.epoch >= halved)
+    );
+    assert!(!of_late.is_empty() && of_late.iter().all(|l| l.epoch > halved));
+    for l in of_early.iter().chain(&of_late) {
+        let (subsidy, bits) =
+            if l.epoch < halved { (SUBSIDY, BITS) } else { (SUBSIDY / 2, harder) };
+        assert_eq!(l.earned, Some(Accrual(owed_of(l.work.0, subsidy, bits))), "{}", l.epoch);
+    }
     w.assert_all_sound().await;
 }
 
@@ -401,6 +459,7 @@ async fn an_owner_may_keep_the_blocks_of_its_own_machines(store: Store) {
 laws! {
     schemes: [
         fpps_pays_expectation_without_a_block_and_the_reserve_carries_it,
+        fpps_across_a_retarget_and_a_halving_pays_each_epoch_by_its_own_whoever_bought_when,
         fpps_prices_what_waited_however_far_the_chain_has_gone_on_meanwhile,
     fpps_is_not_sold_below_its_floor_nor_without_figures,
         a_used_up_reserve_pays_everybody_alike_and_owes_the_rest,

@@ -159,7 +159,7 @@ impl Replay {
                 let aside = aside.filter(|a| a.chosen == Some(Choice::Earnings));
                 let aside = aside.ok_or("earnings were not chosen for that epoch")?;
                 must("hashes", l.hashes, aside.hashes)?;
-                if l.price_micro.is_some() {
+                if l.price_micro.is_some() || l.energy_usd_micro_per_th_day.is_some() {
                     return Err("no energy is taken off missed work".into());
                 }
                 mul_div(earned, u128::from(10_000 - self.owed_fee().min(10_000)), 10_000)?.0
@@ -193,11 +193,18 @@ impl Replay {
         };
         self.check_scheduled(l.epoch)?;
         match l.price_micro {
-            None if fee == 0 => Ok(0),
-            None => Err("its energy has no price".into()),
+            None if l.energy_usd_micro_per_th_day.is_some() => {
+                Err("its energy has no price".into())
+            }
+            // Nothing was measured, so nothing is kept.
+            None => Ok(0),
             Some(_) if fee == 0 => Err("the terms name no energy".into()),
+            Some(_) if l.energy_usd_micro_per_th_day.is_some_and(|cost| cost > fee) => {
+                Err("more is kept for energy than the terms allow".into())
+            }
             Some(price) if self.terms.earns.first() == Some(&l.asset) => {
-                in_coin(per_th_day(l.hashes, fee)?, l.asset, price)
+                let cost = l.energy_usd_micro_per_th_day.unwrap_or(fee);
+                in_coin(per_th_day(l.hashes, cost)?, l.asset, price)
             }
             Some(_) => Ok(0),
         }

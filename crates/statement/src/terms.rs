@@ -302,14 +302,14 @@ pub enum UnprofitableRule {
     /// At every settlement, with the price of the one before: where a TH·day's expected earnings after the fee are below
     /// `upkeep · (1 − hysteresis)`, notice is given and after `notice_epochs` the contract's clock and hard end stand
     /// still; from `upkeep · (1 + hysteresis)` on it runs again. The customer may have it run on. Work that the house
-    /// does meanwhile with what the contract would have had is the customer's as far as it earns more than
-    /// `energy_usd_micro_per_th_day`, epoch by epoch.
+    /// does meanwhile with what the contract would have had is the customer's as far as it earns more than its measured
+    /// energy, of which no more than `energy_usd_micro_per_th_day` counts, epoch by epoch.
     Pause {
         /// Hundredths of a percent.
         hysteresis_bps: u16,
         /// Epochs from the notice on.
         notice_epochs: u64,
-        /// Measured energy, millionths of a dollar for a TH·day.
+        /// The most that counts of measured energy, millionths of a dollar for a TH·day.
         energy_usd_micro_per_th_day: u64,
     },
 }

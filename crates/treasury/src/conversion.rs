@@ -18,12 +18,16 @@
 //! | moment | debit | credit |
 //! |---|---|---|
 //! | converted | customer available, in the coin; clearing of conversions, in the other currency | clearing of conversions, in the coin; customer held, in the other currency |
+//! | what it paid for is refunded ([`convert_back`]) | customer available, in the other currency; clearing of conversions, in the coin | clearing of conversions, in the other currency; customer available, in the coin |
 //!
 //! So the clearing account holds, asset by asset, what the operator has bought of coins and owes himself for it.
 //! Promises: whole minor units, rounded up by less than one; one conversion pays once. What this module must not know:
 //! whose prices these are.
 
+mod back;
 pub(crate) mod sql;
+
+pub use back::{Refunded, convert_back};
 
 use crate::books::at_most;
 use crate::payments::payment_by_name;
@@ -308,8 +312,12 @@ impl Treasury {
                 {
                     findings.push(format!("conversion {id}: its payment is not what it says"));
                 }
-                *sums.entry(payment.amount.asset).or_default() += i128::from(payment.amount.minor);
-                *sums.entry(invoice.asset()).or_default() -= i128::from(invoice.amount.minor);
+                let (price, coins) = (row.get("back_price")?, row.get("back_coin")?);
+                findings.extend(back::wrong_with(&invoice, &c, (price, coins)));
+                let stands = |whole: i64, back: i64| i128::from(whole) - i128::from(back);
+                *sums.entry(payment.amount.asset).or_default() +=
+                    stands(payment.amount.minor, price);
+                *sums.entry(invoice.asset()).or_default() -= stands(invoice.amount.minor, coins);
             }
             match rows.last() {
                 Some(last) if rows.len() == PAGE as usize => after = last.get("invoice")?,
@@ -350,7 +358,7 @@ fn wrong_with(invoice: &Invoice, c: &Conversion, paid: Option<&Invoice>) -> Opti
     if !paid.is_some_and(is_of) {
         return Some(format!("conversion {id}: what it pays is not its account's, or less"));
     }
-    let in_time = invoice.created < c.until && invoice.expires <= c.until;
+    let in_time = invoice.created <= c.until && invoice.expires <= c.until;
     (!in_time || c.rate.priced_at > c.until)
         .then(|| format!("conversion {id}: its times are not in order"))
 }

@@ -155,6 +155,12 @@ pub enum TreasuryError {
     /// A payment of the account is disputed.
     #[error("a card payment of this account is disputed; nothing leaves it until that is settled")]
     Disputed,
+    /// A coin was taken for it at a rate, or is about to be.
+    #[error(
+        "a coin has been paid for it at a fixed rate: from then on it cannot be taken back, or the rate \
+         would be a price to choose from afterwards"
+    )]
+    Converted,
     /// More than may leave an account without somebody looking at it, where nobody can.
     #[error("this is more than may go to another customer without a look at it ({0}): write to us")]
     NeedsALook(&'static str),
@@ -231,6 +237,7 @@ impl Blamed for TreasuryError {
             | TreasuryError::Statement(_)
             | TreasuryError::Method(_)
             | TreasuryError::Disputed
+            | TreasuryError::Converted
             | TreasuryError::NeedsALook(_)
             | TreasuryError::TooLate { .. } => Blame::Rejected,
             TreasuryError::Key(_)

@@ -298,13 +298,18 @@ impl Treasury {
         Ok(())
     }
 
-    /// What an open invoice was for is no more: its time ends now. It is closed as any that ran out, and what
-    /// comes after goes to the customer's balance. One that is closed already stays as it is.
+    /// What an open invoice was for is no more: its time ends now, and so do the rates of coins that would pay it. It is
+    /// closed as any that ran out, and what comes after goes to the customer's balance. One that is closed already
+    /// stays as it is.
     ///
     /// # Errors
     /// The database's.
     pub async fn end_invoice(&self, tx: &mut Tx, id: InvoiceId) -> Result<()> {
-        tx.execute(sql::END_INVOICE, &params![id, self.now()]).await?;
+        let now = self.now();
+        if tx.execute(sql::END_INVOICE, &params![id, now]).await? > 0 {
+            tx.execute(conversions::END_CONVERSIONS, &params![id, now]).await?;
+            tx.execute(conversions::END_RATES, &params![id, now]).await?;
+        }
         Ok(())
     }
 

@@ -104,7 +104,7 @@ pub use blocks::{BlockEffects, CoinbaseReward, DisconnectEffects};
 pub use changes::ClosedInvoice;
 pub use coins::{CoinComparison, CoinDifference};
 pub use config::{ChainWallet, PayoutPolicy, TreasuryConfig};
-pub use conversion::{Conversion, LockedRate, NewConversion};
+pub use conversion::{Conversion, LockedRate, NewConversion, Refunded, convert_back};
 pub use depth::DepthStep;
 pub use desk::INVOICES_PAGE_MAX;
 pub use door::{FolderDoor, HttpDoor};

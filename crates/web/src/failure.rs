@@ -11,11 +11,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 /// Every failure's word: they stay, and docs/api.md says what each means.
-pub(crate) const KINDS: [&str; 55] = [
+pub(crate) const KINDS: [&str; 56] = [
     "account-in-use",
     "bad-request",
     "balance-too-low",
     "busy",
+    "converted",
     "disputed",
     "factor-is-on",
     "factor-lost",

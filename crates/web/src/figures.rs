@@ -321,6 +321,7 @@ fn entry_words(kind: &str) -> String {
         "treasury-receipt" | "treasury-credit" | "treasury-invoice-closed" => "Payment received",
         "treasury-payment" | "treasury-payment-matched" => "Payment received",
         "treasury-conversion" => "Coin taken for an invoice in another currency",
+        "treasury-conversion-back" => "Refund of what a coin was taken for: the coin comes back",
         "treasury-from-balance" => "Invoice paid from your balance: set aside",
         "treasury-taken-back" => "A payment given back, or taken back by your bank",
         "treasury-refund-undone" => "A refund was not possible: back in your balance",

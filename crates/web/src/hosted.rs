@@ -409,6 +409,7 @@ pub(crate) fn hosting_failure(e: &HostingError) -> Failure {
     let text = || sentence(&e.to_string());
     match e {
         HostingError::NoContract => Failure::not_found("machine"),
+        HostingError::Disputed => Failure::conflict("disputed", text()),
         HostingError::NotNow(_) => Failure::conflict("not-now", text()),
         HostingError::NotYours => Failure::conflict("not-yours", text()),
         HostingError::OfferOpen => Failure::conflict("offer-open", text()),

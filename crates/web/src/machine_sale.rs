@@ -12,8 +12,8 @@ use gruve_farm::Farm;
 use gruve_hosting::{Contract, Hosting, HostingError, Order, Ordered, PaidOrder};
 use gruve_market::{Market, Scheme};
 use gruve_store::{Tx, params, transact};
-use gruve_treasury::{Invoice, NewInvoice, Purpose};
-use gruve_units::{AccountId, ContractId, EpochNumber, InvoiceId};
+use gruve_treasury::{Invoice, NewInvoice, Purpose, Refunded, TreasuryError};
+use gruve_units::{AccountId, Amount, ContractId, EpochNumber, InvoiceId, Timestamp};
 
 /// The rooms that a machine's sale concerns.
 #[derive(Clone, Copy)]
@@ -270,6 +270,9 @@ impl AppState {
         let ended = transact!(self.store(), tx -> Result<EpochNumber, HandError> => {
             let ended = self.hosting().end_in(tx, id, None).await?;
             let c = self.hosting().contract_in(tx, id).await?;
+            if let Some(back) = ended.back {
+                coins_back(tx, &c, back, self.now()).await?;
+            }
             let serial = self.serial_of(tx, c.machine).await?;
             let back = ended.back.map(|b| format!(" {b} of its price came back to your balance."));
             let told = format!(
@@ -282,4 +285,17 @@ impl AppState {
         self.pulse().beat();
         ended.map_err(|e| e.failure())
     }
+}
+
+/// What came back of a machine's price becomes the coins that it was paid with, as far as it was.
+async fn coins_back(
+    tx: &mut Tx,
+    c: &Contract,
+    back: Amount,
+    now: Timestamp,
+) -> Result<(), TreasuryError> {
+    let (undelivered, refunded) = (back.minor, back.minor);
+    let (contract, account, price) = (c.id, c.account, c.price);
+    let back = Refunded { contract, account, price, undelivered, refunded, now };
+    gruve_treasury::convert_back(tx, &back).await.map(drop)
 }

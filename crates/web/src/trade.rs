@@ -100,7 +100,11 @@ impl AppState {
             let cancelled = self.market().cancel(tx, account, id).await?;
             let row = tx.fetch_optional(INVOICE_OF_CONTRACT, &params![id, account]).await?;
             if let Some(row) = row {
-                self.treasury().end_invoice(tx, row.get("invoice")?).await?;
+                let invoice = row.get("invoice")?;
+                if !cancelled.before {
+                    self.treasury().refuse_if_converted(tx, invoice).await?;
+                }
+                self.treasury().end_invoice(tx, invoice).await?;
             }
             Ok(cancelled)
         });
@@ -408,6 +412,7 @@ pub(crate) fn treasury_failure(e: &TreasuryError) -> Failure {
         TreasuryError::NoPayment => Failure::conflict("nothing-to-decide", text()),
         TreasuryError::Closed => Failure::conflict("invoice-closed", text()),
         TreasuryError::Disputed => Failure::conflict("disputed", text()),
+        TreasuryError::Converted => Failure::conflict("converted", text()),
         TreasuryError::NeedsALook(_) => Failure::conflict("needs-a-look", text()),
         TreasuryError::Service { method, why, .. } => {
             tracing::warn!(%method, why, "a service did not do as asked");

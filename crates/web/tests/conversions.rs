@@ -143,6 +143,33 @@ async fn a_contract_priced_in_euros_is_paid_in_bitcoin_at_the_rate_that_was_fixe
 }
 
 #[tokio::test]
+async fn what_a_coin_was_paid_for_is_not_taken_back_whether_the_coin_falls_or_rises() {
+    for price in [BTC_PRICE / 2, 2 * BTC_PRICE] {
+        let house = house().await;
+        let kari = Program::signed_up(&house.app, "kari").await;
+        let bought = buy(&kari).await;
+        let invoice = &bought["invoice"];
+        let post = offer(invoice, "BTC")["post"].as_str().unwrap().to_owned();
+        let coin = kari.post(&post, json!({ "asset": "BTC" })).await.json();
+        let minor = coin["amount"]["minor"].as_i64().unwrap();
+        let lane = &house.lanes[0];
+        house.pay(lane, coin["address"].as_str().unwrap(), Amount::new(Asset::Btc, minor));
+        house.block(lane, false).await;
+        assert_eq!(look(&kari, &invoice["id"]).await["state"], "confirmed");
+        tell(&house, Asset::Btc, price).await;
+        let id = bought["contract"].as_str().unwrap();
+        let refused = kari.post(&format!("/api/v1/contracts/{id}/cancel"), json!({})).await;
+        assert_eq!(refused.status, StatusCode::CONFLICT, "{}", refused.body);
+        assert!(refused.body.contains("converted"), "{}", refused.body);
+        let contract = kari.get(&format!("/api/v1/contracts/{id}")).await.json();
+        assert_eq!(contract["state"], "starting", "nothing was undone or done: {contract}");
+        let mut tx = house.store.read().await.unwrap();
+        let found = house.treasury.audit_conversions(&mut tx).await.unwrap();
+        assert!(found.is_empty(), "{found:?}");
+    }
+}
+
+#[tokio::test]
 async fn a_price_that_is_too_old_is_no_price_and_says_so() {
     let house = house().await;
     let kari = Program::signed_up(&house.app, "kari").await;

@@ -1,6 +1,7 @@
 //! The small questions that rooms ask of rooms above or beside them, answered.
 
-use super::hosted::Owners;
+use super::error::HouseError;
+use super::hosted::{Owners, coins_back};
 use super::in_block::InBlock;
 use super::lane::ChainFigures;
 use super::metrics;
@@ -9,7 +10,7 @@ use gruve_accounts::Accounts;
 use gruve_chain::eth::EthNodeGroup;
 use gruve_chain::{ChainStanding, NetworkFigures, Node as _, NodeGroup, NodeHealth};
 use gruve_farm::{Farm, MachineOwner};
-use gruve_hosting::Hosting;
+use gruve_hosting::{Hosting, PaymentDispute as MachineDispute, PaymentWord as MachineWord};
 use gruve_market::{Market, MarketError, Paid, PaymentDispute, PaymentWord, StampSource};
 use gruve_proof::stamp;
 use gruve_sharelog::Owner;
@@ -18,7 +19,9 @@ use gruve_stratum::{
     Authorized, Destination, Gateway, GatewayFigures, Machines, Refused, SessionInfo, Stamps,
 };
 use gruve_treasury::{Dispute, DisputeStands, Invoice, InvoiceSink, Purpose, SinkError};
-use gruve_units::{Asset, Blame, Blamed, Bps, Class, Clock, EpochNumber, LaneId, MachineId};
+use gruve_units::{
+    Asset, Blame, Blamed, Bps, Class, Clock, ContractId, EpochNumber, LaneId, MachineId,
+};
 use gruve_web::{
     Exposition, LiveChain, LiveFarm, LiveNode, LiveSession, MachinePaid, MetricsFor, SaleRooms,
     machine_expired, machine_paid,
@@ -203,15 +206,55 @@ impl InvoiceSink for InvoiceOutcome {
             Ok(PaymentWord::Ends(epoch)) => format!(
                 "The payment of your contract {contract} was taken back: the contract ends with epoch {epoch}."
             ),
-            // A machine: it is its owner's and works on, and nothing that it earns leaves the account.
             Err(MarketError::UnknownContract) => {
-                tracing::warn!(%contract, dispute = dispute.name, "the payment of a machine is disputed");
-                return Ok(());
+                let told = self.machine_disputed(tx, contract, dispute).await;
+                match told.map_err(|e| SinkError::of(&e))? {
+                    Some(told) => told,
+                    None => return Ok(()),
+                }
             }
             Err(e) => return Err(SinkError::of(&e)),
         };
         let told = self.accounts.tell_owner(tx, invoice.account, &what).await;
         told.map_err(|e| SinkError::of(&e))
+    }
+}
+
+impl InvoiceOutcome {
+    /// What a dispute means for a machine, in words for its owner; nothing where nothing changes.
+    async fn machine_disputed(
+        &self,
+        tx: &mut Tx,
+        contract: ContractId,
+        dispute: &Dispute<'_>,
+    ) -> Result<Option<String>, HouseError> {
+        let word = match dispute.stands {
+            DisputeStands::Open => MachineDispute::Open,
+            DisputeStands::Won => MachineDispute::Won,
+            DisputeStands::Lost(lost) => MachineDispute::Lost(lost.minor),
+        };
+        let what = self.hosting.payment_disputed(tx, contract, dispute.name, word).await?;
+        Ok(match what {
+            None | Some(MachineWord::Nothing) => None,
+            Some(MachineWord::Freezes) => Some(format!(
+                "The card payment of your machine (contract {contract}) is disputed: it can be handed on to nobody, \
+                 and what it earns stays in your balance, until that is settled."
+            )),
+            Some(MachineWord::Thaws) => Some(format!(
+                "The dispute about the payment of your machine (contract {contract}) is over: the machine stays yours."
+            )),
+            Some(MachineWord::Ends(ended)) => {
+                coins_back(tx, &self.hosting, contract, ended, self.clock.now()).await?;
+                let back =
+                    ended.back.map(|b| format!(" {b} of its price came back to your balance."));
+                Some(format!(
+                    "The payment of your machine (contract {contract}) was taken back: it is no longer yours from epoch \
+                     {} on.{}",
+                    ended.until,
+                    back.unwrap_or_default()
+                ))
+            }
+        })
     }
 }
 

@@ -6,13 +6,16 @@ use super::gauge::Gauge;
 use async_trait::async_trait;
 use gruve_accounts::Accounts;
 use gruve_farm::{Farm, FarmError, MachineOwner, OwnerTable, Proof, ProvenPlace};
-use gruve_hosting::{Hosting, HostingError, Payable};
+use gruve_hosting::{Ended, Hosting, HostingError, Payable};
 use gruve_ledger::Account;
-use gruve_market::{AfterSettlement, MarketError, Settled};
+use gruve_market::{AfterRefund, AfterSettlement, EnergyCosts, MarketError, Refund, Settled};
 use gruve_sharelog::{LogError, LogReader, Owner, Position, Record, ShareLog};
 use gruve_store::{Store, Tx};
-use gruve_treasury::{NewPayout, Treasury};
-use gruve_units::{Algorithm, Amount, Asset, Blame, Blamed as _, EpochNumber, LaneId, MachineId};
+use gruve_treasury::{NewPayout, Refunded, Treasury, TreasuryError};
+use gruve_units::{
+    Algorithm, Amount, Asset, Blame, Blamed as _, ContractId, EpochNumber, Hashes, LaneId,
+    MachineId, Timestamp,
+};
 use sha2::{Digest as _, Sha256};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -96,11 +99,65 @@ impl AfterSettlement for Bills {
     async fn settled(&self, tx: &mut Tx, settled: &Settled<'_>) -> Result<(), MarketError> {
         let Settled { lane, to, now, credited } = *settled;
         let settled = gruve_hosting::Settled { lane, to, now, credited };
-        self.0.bill(tx, &settled).await.map_err(|e| match e {
-            HostingError::Store(e) | HostingError::Farm(FarmError::Store(e)) => e.into(),
-            HostingError::Ledger(e) => e.into(),
-            other => MarketError::Broken(format!("bills of hosted machines: {other}")),
-        })
+        self.0.bill(tx, &settled).await.map_err(of_hosting)
+    }
+}
+
+/// Gives coins back that contracts' prices were paid with.
+pub struct CoinsBack;
+
+#[async_trait]
+impl AfterRefund for CoinsBack {
+    async fn refunded(&self, tx: &mut Tx, refund: &Refund) -> Result<(), MarketError> {
+        let Refund { contract, account, price, undelivered, refunded, now } = *refund;
+        let back = Refunded { contract, account, price, undelivered, refunded, now };
+        match gruve_treasury::convert_back(tx, &back).await {
+            Ok(_) => Ok(()),
+            Err(TreasuryError::Store(e)) => Err(e.into()),
+            Err(TreasuryError::Ledger(e)) => Err(e.into()),
+            Err(other) => Err(MarketError::Broken(format!("a refund of a coin: {other}"))),
+        }
+    }
+}
+
+/// What came back of a machine's price becomes the coins that it was paid with, as far as it was.
+pub(crate) async fn coins_back(
+    tx: &mut Tx,
+    hosting: &Hosting,
+    contract: ContractId,
+    ended: Ended,
+    now: Timestamp,
+) -> Result<(), HouseError> {
+    let Some(back) = ended.back else { return Ok(()) };
+    let c = hosting.contract_in(tx, contract).await?;
+    let (undelivered, refunded) = (back.minor, back.minor);
+    let (account, price) = (c.account, c.price);
+    let back = Refunded { contract, account, price, undelivered, refunded, now };
+    gruve_treasury::convert_back(tx, &back).await?;
+    Ok(())
+}
+
+/// What the house's measured machines drew for work, for the market.
+pub struct MeasuredEnergy(pub Hosting);
+
+#[async_trait]
+impl EnergyCosts for MeasuredEnergy {
+    async fn of(
+        &self,
+        tx: &mut Tx,
+        lane: &LaneId,
+        epoch: EpochNumber,
+        work: Hashes,
+    ) -> Result<Vec<Amount>, MarketError> {
+        self.0.energy_costs_in(tx, lane, epoch, work).await.map_err(of_hosting)
+    }
+}
+
+fn of_hosting(e: HostingError) -> MarketError {
+    match e {
+        HostingError::Store(e) | HostingError::Farm(FarmError::Store(e)) => e.into(),
+        HostingError::Ledger(e) => e.into(),
+        other => MarketError::Broken(format!("hosted machines: {other}")),
     }
 }
 

@@ -42,6 +42,7 @@ mod witnesses;
 pub use bank::import_file;
 pub(crate) use begun::has_tables;
 pub use error::{HouseError, StartError};
+pub(crate) use hosted::coins_back;
 pub use nodes::chain_params;
 pub use parts::Parts;
 pub use pay_in_chain::PayInParts;

@@ -5,7 +5,7 @@ use super::begun;
 use super::error::StartError;
 use super::ethash;
 use super::files::{FileError, Folder, Holding, epoch_file, read_secret_text};
-use super::hosted::{Bills, Owners};
+use super::hosted::{Bills, CoinsBack, MeasuredEnergy, Owners};
 use super::in_block::InBlock;
 use super::keys;
 use super::nodes::{AuxParts, chain_params, open_aux, open_nodes};
@@ -222,6 +222,8 @@ impl Parts {
         let hosting = Hosting::new(store_too, farm.clone(), clock_too, entropy_too, key, origin)
             .with_former_keys(keys::all(&market).await?);
         market.tell_settlements_to(Arc::new(Bills(hosting.clone())));
+        market.tell_refunds_to(Arc::new(CoinsBack));
+        market.ask_energy_of(Arc::new(MeasuredEnergy(hosting.clone())));
         treasury.tell_invoices_to(Arc::new(InvoiceOutcome {
             market: market.clone(),
             hosting: hosting.clone(),

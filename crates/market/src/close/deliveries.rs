@@ -4,7 +4,9 @@ use super::deliver::Delivered;
 use crate::bulk::lines::{Line, Lines};
 use crate::contract::Contract;
 use crate::renew::Follower;
-use crate::{ContractState, LaneConfig, MarketError, Result, bulk, owed, renew, sale};
+use crate::{
+    AfterRefund, ContractState, LaneConfig, MarketError, Refund, Result, bulk, owed, renew, sale,
+};
 use gruve_ledger::{Account, Entry, Posting};
 use gruve_store::{Batch, Tx, params};
 use gruve_units::{Amount, Asset, ContractId, EpochNumber, Hashes, Hashrate, Timestamp};
@@ -22,6 +24,7 @@ pub(super) struct Writing<'a> {
     lane: &'a LaneConfig,
     epoch: EpochNumber,
     now: Timestamp,
+    after_refund: Option<&'a dyn AfterRefund>,
     lines: Lines,
     rows: Batch,
     recognised: Recognised<'a>,
@@ -35,13 +38,14 @@ impl<'a> Writing<'a> {
     pub(super) fn of(
         lane: &'a LaneConfig,
         epoch: EpochNumber,
-        assets: &[Asset],
+        (assets, after_refund): (&[Asset], Option<&'a dyn AfterRefund>),
         now: Timestamp,
     ) -> Writing<'a> {
         Writing {
             lane,
             epoch,
             now,
+            after_refund,
             lines: Lines::of(&lane.lane, epoch, assets),
             rows: Batch::new(&bulk::sql::DELIVER),
             recognised: Recognised::of(lane, epoch, now),
@@ -91,7 +95,7 @@ impl<'a> Writing<'a> {
             self.recognised.push(tx, c.id, Amount::new(c.price.asset, d.recognise)).await?;
         }
         if c.refunded > 0 {
-            refund(tx, c, self.now).await?;
+            self.refund(tx, c).await?;
         }
         if d.kept > 0 {
             keep(tx, c, d.kept, self.now).await?;
@@ -121,6 +125,24 @@ impl<'a> Writing<'a> {
             self.rows.push(tx, row).await?;
         }
         Ok(())
+    }
+
+    async fn refund(&self, tx: &mut Tx, c: &Contract) -> Result<()> {
+        let (now, reason) = (self.now, format!("market/refund/{}", c.id));
+        let (from, to) = (Account::PrepaidWork(c.id), Account::CustomerAvailable(c.account));
+        let amount = Amount::new(c.price.asset, c.refunded);
+        let entry = Entry::transfer(reason, "market-refund", now, from, to, amount);
+        gruve_ledger::post(tx, &entry).await?;
+        let Some(after) = self.after_refund else { return Ok(()) };
+        let refund = Refund {
+            contract: c.id,
+            account: c.account,
+            price: c.price,
+            undelivered: c.price.minor - c.recognised,
+            refunded: c.refunded,
+            now,
+        };
+        after.refunded(tx, &refund).await
     }
 
     /// Stores what is left.
@@ -193,15 +215,6 @@ impl<'a> Recognised<'a> {
         }
         self.post(tx).await
     }
-}
-
-async fn refund(tx: &mut Tx, c: &Contract, now: Timestamp) -> Result<()> {
-    let reason = format!("market/refund/{}", c.id);
-    let (from, to) = (Account::PrepaidWork(c.id), Account::CustomerAvailable(c.account));
-    let amount = Amount::new(c.price.asset, c.refunded);
-    gruve_ledger::post(tx, &Entry::transfer(reason, "market-refund", now, from, to, amount))
-        .await?;
-    Ok(())
 }
 
 /// What was paid for work never delivered makes up for the payment that was taken back.

@@ -13,7 +13,8 @@ use crate::pause::{Paused, PausedWork};
 use crate::record::{self, SoldTo, SoldTree};
 use crate::settlement::Owing;
 use crate::{
-    Beneficiary, ContractState, LaneConfig, Result, Scheme, dollars, end_near, pause, short,
+    AfterRefund, Beneficiary, ContractState, LaneConfig, Result, Scheme, dollars, end_near, pause,
+    short,
 };
 use gruve_proof::summary::AllocationLeaf;
 use gruve_store::Tx;
@@ -31,6 +32,8 @@ pub(super) struct Going<'a> {
     pub(super) operators: &'a BTreeSet<AccountId>,
     /// Disputed payments of contracts.
     pub(super) freezes: &'a Freezes,
+    /// Who is told of refunds.
+    pub(super) after_refund: Option<&'a dyn AfterRefund>,
 }
 
 /// What is known of an epoch's leases before anything is shared out.
@@ -179,10 +182,10 @@ impl<'a> Giving<'a> {
         is_scheduled: bool,
         now: Timestamp,
     ) -> Result<Given> {
-        let Going { lane, epoch, skipped, .. } = self.going;
+        let Going { lane, epoch, skipped, after_refund, .. } = self.going;
         let mut missed = short::Missed::in_epoch(epoch);
         let assets: Vec<_> = self.earned.iter().map(|e| e.asset).collect();
-        let mut writing = Writing::of(lane, epoch, &assets, now);
+        let mut writing = Writing::of(lane, epoch, (&assets, after_refund), now);
         let (mut running, mut progress) = (Running::of(&lane.lane), Rewriting::of(&lane.lane));
         while let Some(some) = self.going.page(tx, &mut running, progress.reading()).await? {
             self.going.freezes.note(tx, &some, epoch, skipped).await?;

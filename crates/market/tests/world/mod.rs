@@ -4,22 +4,22 @@
 use ed25519_dalek::SigningKey;
 use gruve_ledger::{Account, Entry, balance, post};
 use gruve_market::{
-    Accountant, ContractState, ContractView, LaneConfig, Market, MarketConfig, MarketError, Paid,
-    PlanConfig, PlanLife, PriceRules, QuoteRules, Result, RewardSeen,
+    Accountant, ContractState, ContractView, EnergyCosts, LaneConfig, Market, MarketConfig,
+    MarketError, Paid, PlanConfig, PlanLife, PriceRules, QuoteRules, Result, RewardSeen,
 };
 use gruve_sharelog::{
     BlockRecord, Extranonce, JobRecord, Options, Owner, Record, ShareLog, ShareRecord,
 };
 use gruve_statement::Checker;
 use gruve_store::testing::TestDir;
-use gruve_store::{Store, transact};
+use gruve_store::{Store, Tx, transact};
 use gruve_units::{
     AccountId, Algorithm, Amount, Asset, Blame, Blamed, Bps, Class, Clock, ContractId, Duration,
-    EpochNumber, EpochRule, Hashrate, JobId, LaneId, MachineId, ManualClock, SeededEntropy,
+    EpochNumber, EpochRule, Hashes, Hashrate, JobId, LaneId, MachineId, ManualClock, SeededEntropy,
     Timestamp,
 };
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU32, AtomicU64, Ordering};
 
 /// About 2^20 hashes a block.
 pub(crate) const BITS: u32 = 0x1e0f_ffff;
@@ -99,7 +99,20 @@ pub(crate) fn config() -> MarketConfig {
     }
 }
 
+/// What a TH·day of every epoch is measured to have cost in energy, millionths of a dollar; below zero nothing is measured. More
+/// than any plan names unless a test says something else.
+struct Measured(Arc<AtomicI64>);
+
+#[async_trait::async_trait]
+impl EnergyCosts for Measured {
+    async fn of(&self, _: &mut Tx, _: &LaneId, _: EpochNumber, _: Hashes) -> Result<Vec<Amount>> {
+        let micro = self.0.load(Ordering::SeqCst);
+        Ok((micro >= 0).then_some(Amount::new(Asset::Usd, micro)).into_iter().collect())
+    }
+}
+
 pub(crate) struct World {
+    pub(crate) energy: Arc<AtomicI64>,
     pub(crate) store: Store,
     pub(crate) market: Market,
     pub(crate) accountant: Accountant,
@@ -126,10 +139,13 @@ impl World {
         let market = Market::new(store.clone(), clock.clone(), entropy, config).unwrap();
         market.sign_terms_with(SigningKey::from_bytes(&[9; 32]));
         market.prepare().await.unwrap();
+        let energy = w.energy.clone();
+        market.ask_energy_of(Arc::new(Measured(energy.clone())));
         let (log, accountant) = (w.log.clone(), Accountant::new(market.clone()));
         let epoch = AtomicU64::new(w.now().0);
         let next = AtomicU32::new(w.number() + 1_000_000);
-        World { store, market, accountant, log, clock, epoch, next, dir: TestDir::new() }
+        let dir = TestDir::new();
+        World { energy, store, market, accountant, log, clock, epoch, next, dir }
     }
 
     pub(crate) async fn with_log(store: Store, config: MarketConfig, options: Options) -> World {
@@ -144,8 +160,9 @@ impl World {
         let log = ShareLog::open(dir.path().join("log"), options).unwrap();
         let accountant = Accountant::new(market.clone());
         let epoch = AtomicU64::new(FIRST);
-        let world =
-            World { store, market, accountant, log, clock, epoch, next: AtomicU32::new(1), dir };
+        let (next, energy) = (AtomicU32::new(1), Arc::new(AtomicI64::new(i64::MAX)));
+        market.ask_energy_of(Arc::new(Measured(energy.clone())));
+        let world = World { energy, store, market, accountant, log, clock, epoch, next, dir };
         world.job(EpochNumber(FIRST), BITS);
         world
     }

@@ -92,6 +92,10 @@ pub struct OwedLine {
     pub per_block: Big,
     /// A fact, where energy is taken off: the price at the epoch's end, millionths of a dollar for a coin.
     pub price_micro: Option<i64>,
+    /// A fact beside it: what energy cost by measurement, millionths of a dollar for a TH·day, at most the terms' figure.
+    /// Left out where that figure itself was taken, as it was before energy was measured.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub energy_usd_micro_per_th_day: Option<u64>,
     /// What is due for the work so far, after fee or energy, 2^-64 minor units.
     pub due: Big,
     /// What of it is paid now, whole minor units.

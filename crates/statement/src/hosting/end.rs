@@ -14,6 +14,8 @@ pub enum EndedBy {
     Operator,
     /// Its owner handed the machine on: another contract goes on from there.
     HandedOn,
+    /// The payment that it was bought with was taken back.
+    ChargedBack,
 }
 
 impl EndedBy {
@@ -24,13 +26,14 @@ impl EndedBy {
             EndedBy::Owner => "owner",
             EndedBy::Operator => "operator",
             EndedBy::HandedOn => "handed-on",
+            EndedBy::ChargedBack => "charged-back",
         }
     }
 
     /// What is written so.
     #[must_use]
     pub fn named(name: &str) -> Option<EndedBy> {
-        [EndedBy::Owner, EndedBy::Operator, EndedBy::HandedOn]
+        [EndedBy::Owner, EndedBy::Operator, EndedBy::HandedOn, EndedBy::ChargedBack]
             .into_iter()
             .find(|e| e.name() == name)
     }
@@ -53,6 +56,11 @@ pub struct HostingEnd {
 }
 
 impl HostingEnd {
+    /// Whether the terms have to allow it.
+    const fn is_agreed(&self) -> bool {
+        matches!(self.by, EndedBy::Owner | EndedBy::Operator)
+    }
+
     /// Recomputes it from the terms of a contract that began with `start`.
     ///
     /// # Errors
@@ -64,11 +72,23 @@ impl HostingEnd {
             Some(end) => end.checked_sub(self.epoch).ok_or("it was ended after its term")?,
         };
         must("epochs_left", self.epochs_left, left)?;
-        if terms.end_rule.is_none() && term_end.is_some() && self.by != EndedBy::HandedOn {
+        if terms.end_rule.is_none() && term_end.is_some() && self.is_agreed() {
             return Err("the terms do not let it be ended within its term".to_owned());
         }
         let back = match (&terms.back, self.by) {
             (Some(back), EndedBy::Operator) => back.of(left)?,
+            (back, EndedBy::ChargedBack) => {
+                // Less what was lost, of which the terms say nothing.
+                let most = match (terms.kind.as_str(), back) {
+                    ("sold", _) => terms.price_minor,
+                    (_, Some(back)) => back.of(left)?,
+                    _ => 0,
+                };
+                if !(0..=most).contains(&self.back_minor) {
+                    return Err("more came back than was left of the price".to_owned());
+                }
+                self.back_minor
+            }
             _ => 0,
         };
         must("back_minor", self.back_minor, back)

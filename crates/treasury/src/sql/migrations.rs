@@ -64,4 +64,10 @@ pub const MIGRATIONS: &[Migration] = &[
         sqlite: include_str!("../../migrations/0010_turnover.sqlite.sql"),
         postgres: include_str!("../../migrations/0010_turnover.postgres.sql"),
     },
+    Migration {
+        number: 11,
+        name: "converted_back",
+        sqlite: include_str!("../../migrations/0011_converted_back.sqlite.sql"),
+        postgres: include_str!("../../migrations/0011_converted_back.postgres.sql"),
+    },
 ];

@@ -56,7 +56,9 @@ answers! {
         from_epoch: Option<EpochNumber>,
         /// The epoch before which it ends.
         until_epoch: Option<EpochNumber>,
-        /// Before its term: `owner`, `operator` or `handed-on`.
+        /// Whether its payment is disputed: it can be handed on to nobody, and what it earns stays in the balance.
+        frozen: bool,
+        /// Before its term: `owner`, `operator`, `handed-on` or `charged-back`.
         ended_by: Option<&'static str>,
         /// What of its price came back when the operator ended it.
         back: Option<Money>,
@@ -295,6 +297,7 @@ pub(crate) fn contract_body(state: &AppState, c: &Contract) -> HostingBody {
         accepted_at: c.accepted_at.map(time),
         from_epoch: c.from,
         until_epoch: c.until,
+        frozen: c.is_frozen,
         ended_by: c.ended.map(|(by, ..)| by.name()),
         back: c
             .ended

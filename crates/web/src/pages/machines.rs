@@ -351,6 +351,7 @@ fn terms(c: &Contract, m: &HostedMachine, own: Asset) -> Markup {
         dl.pairs {
             dt { (t("Machine")) } dd { (say!("{model}, serial number {serial}, site {site_name}, rack {rack}", model = m.thing.model, serial = m.thing.serial, site_name = m.thing.site_name, rack = m.thing.rack)) }
             dt { (t("Kind")) } dd { (t(c.terms.kind.name())) ", " (c.terms.scheme.name()) }
+            @if c.is_frozen { dt { (t("State")) } dd { (t("Frozen: payment disputed")) } }
             dt { (t("A kilowatt-hour")) } dd { (of(c.terms.energy_minor_per_kwh)) }
             dt { (t("A day of hosting")) } dd { (of(c.terms.fee_minor_per_day)) }
             dt { (t("Promised to be up")) } dd { (basis_points(c.terms.level)) }
@@ -379,6 +380,7 @@ fn ended_text(by: EndedBy) -> &'static str {
         EndedBy::Owner => "its owner",
         EndedBy::Operator => "the operator",
         EndedBy::HandedOn => "its owner, who handed it on",
+        EndedBy::ChargedBack => "its payment, which was taken back",
     }
 }
 

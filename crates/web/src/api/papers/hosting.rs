@@ -9,7 +9,7 @@ use serde_json::Value;
 use std::collections::BTreeMap;
 
 words_of! {
-    EndedBy: ["owner", "operator", "handed-on"];
+    EndedBy: ["owner", "operator", "handed-on", "charged-back"];
 }
 
 papers! {
