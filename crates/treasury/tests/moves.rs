@@ -73,7 +73,8 @@ async fn nothing_is_moved_while_a_person_has_to_look(store: Store) {
     house.policies.sweep = Some(sweep(6 * COIN, COIN));
     house.restart();
     house.payer.step().await.unwrap();
-    assert_eq!(house.chain.waiting(), 0);
+    let planned = house.treasury.open_transactions(ASSET).await.unwrap();
+    assert_eq!((planned, house.chain.waiting()), (vec![], 0));
     let locks = house.treasury.payout_locks(ASSET).await.unwrap();
     let [Lock::Unexplained { txid, .. }] = &locks[..] else { panic!("{locks:?}") };
     house.treasury.accept_loss(ASSET, txid, "somebody").await.unwrap();

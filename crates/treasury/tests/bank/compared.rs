@@ -157,10 +157,15 @@ pub async fn a_day_within_a_longer_statement_is_not_the_start(store: Store) {
     let entry = |own: &str, cents: i64| line(own, cents, &fills.address);
     // Nothing was taken before: ten euros stood at the bank.
     give(&house, &days("w", 10, 12, (1_000, 1_037), &[entry("b", 30), entry("c", 7)])).await;
-    give(&house, &balanced("d10", 10, (1_000, 1_030), &[entry("b", 30)])).await;
-    give(&house, &balanced("d11", 11, (1_030, 1_030), &[])).await;
-    let c = compared(&house).await;
-    assert_eq!((c.there, c.beside, c.difference), (eur(1_037), eur(1_000), eur(0)));
+    let days = [
+        balanced("d11", 11, (1_030, 1_030), &[]),
+        balanced("d10", 10, (1_000, 1_030), &[entry("b", 30)]),
+    ];
+    for day in days {
+        give(&house, &day).await;
+        let c = compared(&house).await;
+        assert_eq!((c.there, c.beside, c.difference), (eur(1_037), eur(1_000), eur(0)));
+    }
     // An earlier one is, also when all that it says was taken from a file without balances.
     give(&house, &statement("0", &[entry("a", 100)])).await;
     give(&house, &balanced("d9", 9, (900, 1_000), &[entry("a", 100)])).await;
