@@ -108,7 +108,7 @@ fn now(own: &Overview) -> Markup {
                 }
             } }
         }
-        @if !rates.is_empty() { p.small.soft { (t("Work is counted exactly; the rate behind it lies within ± in nineteen of twenty epochs.")) } }
+        @if !own.rates.is_empty() { p.small.soft { (t("Work is counted exactly; the rate behind it lies within ± in nineteen of twenty epochs.")) } }
     }
 }
 
