@@ -167,6 +167,11 @@ impl House {
         HOUSE.get_or_init(House::begin).await
     }
 
+    /// Another one, for who leaves things behind that others' journeys would find. It ends with the test's program, too.
+    pub async fn of_its_own() -> &'static House {
+        Box::leak(Box::new(House::begin().await))
+    }
+
     async fn begin() -> House {
         let folder = tempfile::tempdir().unwrap().keep();
         let http = free_ports(5);
