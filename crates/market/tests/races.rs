@@ -13,7 +13,7 @@ use gruve_proof::summary::FileRef;
 use gruve_sharelog::Owner;
 use gruve_store::{Engine, Store, laws, transact};
 use gruve_units::{
-    AccountId, Asset, Blame, Blamed, Bps, ContractId, EpochNumber, Hashes, Hashrate,
+    AccountId, Asset, Blame, Blamed, Bps, ContractId, EpochNumber, Hashes, Hashrate, QuoteId,
 };
 use sha2::{Digest, Sha256};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -440,6 +440,116 @@ async fn a_close_is_not_begun_again_because_a_renewal_is_bought_or_taken_back(st
     w.assert_all_sound().await;
 }
 
+/// What changes a sale.
+#[derive(Clone, Copy, Debug)]
+enum Change {
+    Renew(QuoteId),
+    Cancel(ContractId),
+    Expire(ContractId),
+    End(ContractId),
+}
+
+async fn change(w: Arc<World>, me: AccountId, what: Change) {
+    let market = &w.market;
+    transact!(w.store, tx -> Result<()> => {
+        match what {
+            Change::Renew(quote) => market.buy(tx, me, quote).await.map(drop),
+            Change::Cancel(id) => market.cancel(tx, me, id).await.map(drop),
+            Change::Expire(id) => market.invoice_expired(tx, id).await,
+            Change::End(id) => market.end_metered(tx, me, id).await.map(drop),
+        }
+    })
+    .unwrap();
+}
+
+/// Whether somebody waits for what is sold, as he does for a close, before he has written to anything else.
+async fn waits_first(w: &Arc<World>, me: AccountId, what: Change) -> bool {
+    // Of who waits and writes to what is sold: the other tables that he writes to.
+    const WROTE: &str = "SELECT COUNT(DISTINCT w.pid) AS waiting, COUNT(h.pid) AS wrote FROM pg_locks w
+        JOIN pg_locks g ON g.pid = w.pid AND g.granted AND g.mode = 'RowExclusiveLock'
+            AND g.relation = 'market_capacity'::regclass
+        LEFT JOIN pg_locks h ON h.pid = w.pid AND h.granted AND h.mode = 'RowExclusiveLock' AND h.relation IN (
+            'market_contracts'::regclass, 'market_quotes'::regclass, 'market_metered'::regclass,
+            'market_holds'::regclass, 'ledger_head'::regclass)
+        WHERE NOT w.granted";
+    let mut sold = w.store.begin().await.unwrap();
+    if sold.engine() == Engine::Sqlite {
+        // A writer is alone there.
+        sold.rollback().await.unwrap();
+        change(w.clone(), me, what).await;
+        return true;
+    }
+    sold.execute("UPDATE market_capacity SET version = version", &[]).await.unwrap();
+    let changes = tokio::spawn(change(w.clone(), me, what));
+    let is_first = loop {
+        if changes.is_finished() {
+            break false;
+        }
+        let mut tx = w.store.read().await.unwrap();
+        let row = tx.fetch_one(WROTE, &[]).await.unwrap();
+        tx.rollback().await.unwrap();
+        if row.get::<i64>("waiting").unwrap() > 0 {
+            break row.get::<i64>("wrote").unwrap() == 0;
+        }
+        tokio::task::yield_now().await;
+    };
+    sold.rollback().await.unwrap();
+    changes.await.unwrap();
+    is_first
+}
+
+async fn whoever_changes_a_sale_waits_for_a_close_before_writing_anything(store: Store) {
+    let w = world(store, 20_000).await;
+    let mut leases = Vec::new();
+    for n in 1..=3 {
+        leases.push(w.lease(someone(n), 500, 6).await);
+    }
+    w.epoch_at(20_000).await;
+    w.epoch_at(20_000).await;
+    let market = &w.market;
+    let mut renewals = Vec::new();
+    for n in 1..=3_u8 {
+        let (me, lease) = (someone(n), leases[usize::from(n) - 1]);
+        renewals.push(market.quote_renewal(me, lease, 6).await.unwrap().id);
+    }
+    let mut next = Vec::new();
+    for n in 2..=3_u8 {
+        let (me, quote) = (someone(n), renewals[usize::from(n) - 1]);
+        let bought = transact!(w.store, tx -> Result<_> => { market.buy(tx, me, quote).await });
+        next.push(bought.unwrap().contract);
+    }
+    let [unpaid, paid, gone] = [4, 5, 6].map(someone);
+    let contracts = [
+        buy(&w, unpaid, "lease").await.unwrap(),
+        buy(&w, paid, "lease").await.unwrap(),
+        buy(&w, gone, "lease").await.unwrap(),
+    ];
+    w.fund(paid, 1_000).await;
+    let now = w.clock_now();
+    transact!(w.store, tx -> Result<_> => { market.invoice_paid(tx, contracts[1], now).await })
+        .unwrap();
+    w.fund(someone(7), 1_000).await;
+    let by_meter = start(&w, someone(7)).await.unwrap();
+    let mut late = Vec::new();
+    for (me, what) in [
+        (someone(1), Change::Renew(renewals[0])),
+        (someone(2), Change::Cancel(next[0])),
+        (someone(3), Change::Expire(next[1])),
+        (unpaid, Change::Cancel(contracts[0])),
+        (paid, Change::Cancel(contracts[1])),
+        (gone, Change::Expire(contracts[2])),
+        (someone(7), Change::End(by_meter)),
+    ] {
+        if !waits_first(&w, me, what).await {
+            late.push(what);
+        }
+    }
+    assert!(late.is_empty(), "they wait too late, or not at all: {late:?}");
+    assert_eq!(w.state(unpaid, contracts[0]).await, ContractState::Cancelled);
+    assert_eq!(w.state(gone, contracts[2]).await, ContractState::Expired);
+    w.assert_all_sound().await;
+}
+
 laws! { races: [
     a_close_is_not_begun_again_because_a_renewal_is_bought_or_taken_back,
     a_close_is_not_begun_again_because_somebody_pays_meanwhile,
@@ -448,4 +558,5 @@ laws! { races: [
     fifty_buyers_of_fpps_never_oversell,
     fifty_of_all_kinds_never_oversell,
     closes_sales_settlements_and_cancellations_race_and_all_come_through,
+    whoever_changes_a_sale_waits_for_a_close_before_writing_anything,
 ] }
