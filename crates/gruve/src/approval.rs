@@ -212,7 +212,9 @@ fn told(asset: Asset, lock: &Lock) -> String {
                 )
             });
             format!(
-                "PAYOUTS OF {asset} ARE LOCKED: {why}. If the database is older than the house, a payout that waits                  may have been sent already, and may stand in no block yet: look up its address. Then                  `--asset {asset} --resume`"
+                "PAYOUTS OF {asset} ARE LOCKED: {why}. If the database is older than the house, a payout that waits \
+                 may have been sent already, and may stand in no block yet: look up its address. Then \
+                 `--asset {asset} --resume`"
             )
         }
         Lock::Doubted { coin, .. } => format!(
