@@ -5,6 +5,7 @@
 mod pool;
 #[path = "../../../chain/tests/real_node/mod.rs"]
 mod real_node;
+mod story;
 
 use async_trait::async_trait;
 use bitcoin::absolute::LockTime;
