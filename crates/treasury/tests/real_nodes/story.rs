@@ -250,16 +250,17 @@ impl<'a> Story<'a> {
         }
     }
 
-    fn coins(&self, coins: i64) -> Amount {
+    /// In tenths: what somebody has must do for all tellings.
+    fn coins(&self, tenths: i64) -> Amount {
         let asset = self.bench.params.asset;
-        Amount::new(asset, coins * asset.unit())
+        Amount::new(asset, tenths * asset.unit() / 10)
     }
 
-    /// Somebody pays coins to an address of the house.
-    async fn pays(&mut self, address: &str, coins: i64) {
+    /// Somebody pays tenths of a coin to an address of the house.
+    async fn pays(&mut self, address: &str, tenths: i64) {
         const FEE: i64 = 10_000;
         let script = script_for_address(&self.bench.params, address).unwrap();
-        let minor = self.coins(coins).minor;
+        let minor = self.coins(tenths).minor;
         let bytes = self.somebody.pay(&script, minor, FEE);
         let sent = self.bench.node.send_transaction(&bytes).await.unwrap();
         assert_eq!(sent, SendOutcome::Accepted);
@@ -445,8 +446,8 @@ const SHORT: usize = 12;
 
 async fn tells_it(program: Program) {
     use futures_util::FutureExt as _;
-    let dir = testing::TestDir::new();
-    let mut bench = Bench::new(program, &dir).await;
+    let mut place = testing::TestDir::new();
+    let mut bench = Bench::new(program, &place).await;
     let mut somebody = Somebody::with_coins(&bench).await;
     bench.mine(101).await;
     let (steps, calls) = tell(&bench, &mut somebody, 1, Fault::default()).await;
@@ -460,7 +461,9 @@ async fn tells_it(program: Program) {
     for fault in all.iter().step_by(stride) {
         // Each has keys and an address of its own, and a node begins anew before they are all used.
         if told % 40 == 39 {
-            bench = Bench::new(program, &testing::TestDir::new()).await;
+            let next = testing::TestDir::new();
+            bench = Bench::new(program, &next).await;
+            place = next;
             somebody = Somebody::with_coins(&bench).await;
             bench.mine(101).await;
         }
@@ -473,6 +476,7 @@ async fn tells_it(program: Program) {
         told += 1;
     }
     let calls = calls.len();
+    drop(place);
     println!(
         "{program:?}: {steps} steps, {calls} calls: told with {told} faults, paid once each time"
     );
