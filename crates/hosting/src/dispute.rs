@@ -123,7 +123,7 @@ impl Hosting {
             self.farm.set_state_in(tx, c.machine, state).await?;
         }
         self.farm.note(tx, c.machine, "its payment was taken back: in stock again").await?;
-        Ok(Ended { until, back: Some(back).filter(|back| back.minor > 0) })
+        Ok(Ended { until, back: Some(back).filter(|back| back.minor > 0), left: worth.minor })
     }
 
     /// The machine is the house's from an epoch on, and what comes back of its price is its owner's.

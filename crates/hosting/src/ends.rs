@@ -20,6 +20,8 @@ pub struct Ended {
     pub until: EpochNumber,
     /// What of its price came back to its owner.
     pub back: Option<Amount>,
+    /// What of its price was left, in minor units: all of it came back, but for what was kept for a payment that was taken back.
+    pub left: i64,
 }
 
 impl Hosting {
@@ -80,7 +82,7 @@ impl Hosting {
             HostingKind::Leased => "lease ends",
         };
         self.farm.note(tx, c.machine, what).await?;
-        Ok(Ended { until, back })
+        Ok(Ended { until, back, left: amount.minor })
     }
 
     /// Writes down that a contract ends before an epoch, by whom, when, and what came back.

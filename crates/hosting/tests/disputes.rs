@@ -98,6 +98,10 @@ async fn a_loss_takes_the_machine_back_into_stock_and_gives_back_what_was_not_lo
         assert_eq!(ended.until, from.next());
         let back = (worth - lost).max(0);
         assert_eq!(ended.back.map_or(0, |b| b.minor), back, "{kind:?} {lost}");
+        assert_eq!(
+            ended.left, worth,
+            "a coin that paid a part of it bears nothing of the loss first"
+        );
         assert_eq!(w.available(account(1)).await, before + back);
         let c = w.hosting.contract(None, id).await.unwrap();
         assert_eq!(
