@@ -162,7 +162,7 @@ async fn a_loss_without_a_word_before_takes_an_open_offer_back(store: Store) {
 
 async fn a_machine_that_was_sold_is_not_handed_out_while_its_payment_is_disputed(store: Store) {
     let w = world(store).await;
-    let ended = async |id, by: Option<AccountId>| {
+    let ended = async |id: ContractId, by: Option<AccountId>| {
         let hosting = &w.hosting;
         transact!(w.store, tx -> Result<_, HostingError> => { hosting.end_in(tx, id, by).await })
     };
