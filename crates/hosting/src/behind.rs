@@ -51,10 +51,11 @@ impl Hosting {
         }
         let mut sum = Footprint::default();
         let mut unknown = Vec::new();
-        for (window, taken) in by_window {
-            let from = EpochNumber(window.saturating_mul(LOOKED_AT));
-            let until = EpochNumber(from.0.saturating_add(LOOKED_AT));
-            let mut spans = vec![(from, until)];
+        for taken in by_window.into_values() {
+            // Of the window what something was taken out of: often it is one epoch.
+            let all = || taken.iter().map(|(epoch, _)| *epoch);
+            let (Some(from), Some(last)) = (all().min(), all().max()) else { continue };
+            let mut spans = vec![(from, last.next())];
             while let Some((from, until)) = spans.pop() {
                 let here: Vec<Taken> =
                     taken.iter().filter(|(e, _)| (from..until).contains(e)).copied().collect();

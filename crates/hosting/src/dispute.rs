@@ -7,20 +7,21 @@
 //! | the dispute is lost, and the balance had the money | it is paid: as before |
 //! | the dispute is lost, and something is missing | the contract ends at the next border of epochs, the machine is the house's and in stock again. What comes back is what the operator's ending gives of a lease, of a machine that was sold its price; less what was lost |
 //! | the same again, or late | nothing changes: a dispute is known by its name, and what has an end keeps it |
+//! | any of it, after the contract | nothing changes: the machine is somebody else's, and so are its offers |
 //!
 //! While several payments of a contract are disputed nothing ends before the last is settled. A machine that was handed on
 //! before is another contract's: its price stands in the same balance.
 //!
 //! What it must not know: payments, and what of them the balance gave.
 
-use crate::contract::{Contract, HostingKind, HostingState};
+use crate::contract::{Contract, HostingKind};
 use crate::service::{Hosting, find};
 use crate::{Ended, HostingError, Result, sql};
 use gruve_farm::MachineState;
 use gruve_ledger::{Account, Entry};
 use gruve_statement::hosting::EndedBy;
 use gruve_store::{Tx, params};
-use gruve_units::{Amount, ContractId, EpochNumber};
+use gruve_units::{Amount, ContractId, EpochNumber, MachineId};
 
 /// What is said of a machine's payment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,10 +69,12 @@ impl Hosting {
         let (state, lost) = match word {
             PaymentDispute::Open if put == 0 => return Ok(Some(PaymentWord::Nothing)),
             PaymentDispute::Open => {
-                if let Some(row) = tx.fetch_optional(sql::OPEN_OFFER, &params![c.machine]).await? {
-                    tx.execute(sql::WITHDRAW, &params![row.get::<ContractId>("id")?]).await?;
+                if !c.runs_beyond(self.farm.next_border(&c.lane)?) {
+                    // The machine is or will be somebody else's, and so are its offers.
+                    return Ok(Some(PaymentWord::Nothing));
                 }
-                let is_new = !c.is_frozen && c.state == HostingState::Active;
+                withdraw_offer(tx, c.machine).await?;
+                let is_new = !c.is_frozen;
                 return Ok(Some(if is_new { PaymentWord::Freezes } else { PaymentWord::Nothing }));
             }
             PaymentDispute::Won => ("won", 0),
@@ -85,7 +88,7 @@ impl Hosting {
         let row = tx.fetch_one(sql::DISPUTES, &params![contract]).await?;
         let (open, lost): (i64, i64) = (row.get("open")?, row.get("lost")?);
         let border = self.farm.next_border(&c.lane)?;
-        if open > 0 || c.state != HostingState::Active || !c.runs_beyond(border) {
+        if open > 0 || !c.runs_beyond(border) {
             return Ok(Some(PaymentWord::Nothing));
         }
         if lost == 0 {
@@ -102,6 +105,8 @@ impl Hosting {
         until: EpochNumber,
         lost: i64,
     ) -> Result<Ended> {
+        // Nothing may have been said of it before it is lost.
+        withdraw_offer(tx, c.machine).await?;
         let left = c.term_end.map_or(0, |end| end.0.saturating_sub(until.0));
         let worth = match (c.terms.kind, &c.agreed()?.back) {
             // The machine itself comes back.
@@ -118,7 +123,7 @@ impl Hosting {
             self.farm.set_state_in(tx, c.machine, state).await?;
         }
         self.farm.note(tx, c.machine, "its payment was taken back: in stock again").await?;
-        Ok(Ended { until, back: Some(back).filter(|back| back.minor > 0) })
+        Ok(Ended { until, back: Some(back).filter(|back| back.minor > 0), left: worth.minor })
     }
 
     /// The machine is the house's from an epoch on, and what comes back of its price is its owner's.
@@ -143,4 +148,12 @@ impl Hosting {
         }
         Ok(())
     }
+}
+
+/// Takes back what a machine is offered by: whoever takes it would get what the offerer may not hand on, or has no longer.
+pub(crate) async fn withdraw_offer(tx: &mut Tx, machine: MachineId) -> Result<()> {
+    if let Some(row) = tx.fetch_optional(sql::OPEN_OFFER, &params![machine]).await? {
+        tx.execute(sql::WITHDRAW, &params![row.get::<ContractId>("id")?]).await?;
+    }
+    Ok(())
 }

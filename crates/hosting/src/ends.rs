@@ -6,6 +6,7 @@
 //! ([`gruve_statement::hosting::END_RULE`]), and on the statement.
 
 use crate::contract::{Contract, HostingKind, HostingState};
+use crate::dispute::withdraw_offer;
 use crate::service::{Hosting, find, own};
 use crate::{HostingError, Result, sql};
 use gruve_statement::hosting::EndedBy;
@@ -19,6 +20,8 @@ pub struct Ended {
     pub until: EpochNumber,
     /// What of its price came back to its owner.
     pub back: Option<Amount>,
+    /// What of its price was left, in minor units: all of it came back, but for what was kept for a payment that was taken back.
+    pub left: i64,
 }
 
 impl Hosting {
@@ -26,7 +29,8 @@ impl Hosting {
     /// then handed out ([`gruve_farm::Farm::set_state`] to `returned`), what was leased stays.
     ///
     /// # Errors
-    /// [`HostingError::NoContract`], [`HostingError::NotNow`], [`HostingError::Bound`], the farm's.
+    /// [`HostingError::NoContract`], [`HostingError::NotNow`], [`HostingError::Bound`], the farm's; for an owner of a machine
+    /// that was sold [`HostingError::Disputed`].
     pub async fn end(&self, contract: ContractId) -> Result<Ended> {
         transact!(self.store, tx -> Result<_> => { self.end_in(tx, contract, None).await })
     }
@@ -57,10 +61,11 @@ impl Hosting {
         if c.term_end.is_some() && terms.end_rule.is_none() {
             return Err(HostingError::Bound);
         }
-        // Whoever it is offered to would get what the offerer has no longer.
-        if let Some(row) = tx.fetch_optional(sql::OPEN_OFFER, &params![c.machine]).await? {
-            tx.execute(sql::WITHDRAW, &params![row.get::<ContractId>("id")?]).await?;
+        if by.is_some() && c.is_frozen && c.terms.kind == HostingKind::Sold {
+            // The machine itself would be handed out, and may have to come back into stock.
+            return Err(HostingError::Disputed);
         }
+        withdraw_offer(tx, c.machine).await?;
         let ended_by = by.map_or(EndedBy::Operator, |_| EndedBy::Owner);
         let left = c.term_end.map_or(0, |end| end.0.saturating_sub(until.0));
         let back = match (&terms.back, ended_by) {
@@ -77,7 +82,7 @@ impl Hosting {
             HostingKind::Leased => "lease ends",
         };
         self.farm.note(tx, c.machine, what).await?;
-        Ok(Ended { until, back })
+        Ok(Ended { until, back, left: amount.minor })
     }
 
     /// Writes down that a contract ends before an epoch, by whom, when, and what came back.

@@ -98,6 +98,10 @@ async fn a_loss_takes_the_machine_back_into_stock_and_gives_back_what_was_not_lo
         assert_eq!(ended.until, from.next());
         let back = (worth - lost).max(0);
         assert_eq!(ended.back.map_or(0, |b| b.minor), back, "{kind:?} {lost}");
+        assert_eq!(
+            ended.left, worth,
+            "a coin that paid a part of it bears nothing of the loss first"
+        );
         assert_eq!(w.available(account(1)).await, before + back);
         let c = w.hosting.contract(None, id).await.unwrap();
         assert_eq!(
@@ -129,7 +133,58 @@ async fn a_loss_that_the_balance_paid_ends_nothing(store: Store) {
     w.assert_sound().await;
 }
 
+async fn a_dispute_about_a_contract_that_is_over_takes_nothing_from_whoever_has_the_machine(
+    store: Store,
+) {
+    let w = world(store).await;
+    let (id, _) = bought(&w, HostingKind::Sold, 1_000).await;
+    let (ola, per) = (account(2), account(3));
+    let handed = hand_on(&w, id, ola).await.unwrap();
+    let from = w.hosting.accept(ola, handed).await.unwrap();
+    w.clock.set(w.farm.rule(&lane()).unwrap().start(from));
+    let offer = w.hosting.offer_transfer(ola, handed, per, btc(0)).await.unwrap();
+    assert_eq!(says(&w, id, "dp", PaymentDispute::Open).await, PaymentWord::Nothing);
+    w.hosting.accept(per, offer).await.unwrap();
+    assert_eq!(says(&w, id, "dp", PaymentDispute::Lost(700)).await, PaymentWord::Nothing);
+    w.assert_sound().await;
+}
+
+async fn a_loss_without_a_word_before_takes_an_open_offer_back(store: Store) {
+    let w = world(store).await;
+    let (id, _) = bought(&w, HostingKind::Sold, 1_000).await;
+    let offer = hand_on(&w, id, account(2)).await.unwrap();
+    let said = says(&w, id, "dp", PaymentDispute::Lost(700)).await;
+    assert!(matches!(said, PaymentWord::Ends(_)), "{said:?}");
+    let late = w.hosting.accept(account(2), offer).await;
+    assert!(matches!(late, Err(HostingError::NotNow(_))), "{late:?}");
+    w.assert_sound().await;
+}
+
+async fn a_machine_that_was_sold_is_not_handed_out_while_its_payment_is_disputed(store: Store) {
+    let w = world(store).await;
+    let ended = async |id: ContractId, by: Option<AccountId>| {
+        let hosting = &w.hosting;
+        transact!(w.store, tx -> Result<_, HostingError> => { hosting.end_in(tx, id, by).await })
+    };
+    let kari = Some(account(1));
+    let (id, _) = bought(&w, HostingKind::Sold, 1_000).await;
+    says(&w, id, "dp", PaymentDispute::Open).await;
+    let out = ended(id, kari).await;
+    assert!(matches!(out, Err(HostingError::Disputed)), "{out:?}");
+    says(&w, id, "dp", PaymentDispute::Won).await;
+    let until = ended(id, kari).await.unwrap().until;
+    w.clock.set(w.farm.rule(&lane()).unwrap().start(until));
+    // A leased one stays where it is, whoever ends the lease.
+    let (id, _) = bought(&w, HostingKind::Leased, 1_000).await;
+    says(&w, id, "dp", PaymentDispute::Open).await;
+    ended(id, kari).await.unwrap();
+    w.assert_sound().await;
+}
+
 laws! { disputes: [
+    a_dispute_about_a_contract_that_is_over_takes_nothing_from_whoever_has_the_machine,
+    a_loss_without_a_word_before_takes_an_open_offer_back,
+    a_machine_that_was_sold_is_not_handed_out_while_its_payment_is_disputed,
     a_frozen_machine_is_handed_on_to_nobody_until_the_dispute_is_won,
     a_loss_takes_the_machine_back_into_stock_and_gives_back_what_was_not_lost,
     a_loss_that_the_balance_paid_ends_nothing,

@@ -10,7 +10,7 @@
 //! known here.
 
 use crate::settle::TH_DAY;
-use crate::{LaneConfig, Market, MarketError, Result};
+use crate::{LaneConfig, Market, Result};
 use async_trait::async_trait;
 use gruve_store::Tx;
 use gruve_units::{Amount, Asset, EpochNumber, Hashes, LaneId};
@@ -37,14 +37,20 @@ impl Market {
         let _ = self.inner.energy.set(who);
     }
 
-    /// Millionths of a dollar that a TH·day of an epoch's work cost in energy, at most `most`.
+    /// Millionths of a dollar that a TH·day of an epoch's work cost in energy. What is owed is gone through epoch by epoch: the
+    /// last one's cost is looked up once, however many were paused in it.
     pub(crate) async fn energy_micro(
         &self,
         tx: &mut Tx,
         lane: &LaneConfig,
         epoch: EpochNumber,
-        most: u64,
+        last: &mut Option<(EpochNumber, u64)>,
     ) -> Result<u64> {
+        if let Some((of, cost)) = *last
+            && of == epoch
+        {
+            return Ok(cost);
+        }
         let Some(energy) = self.inner.energy.get() else { return Ok(0) };
         let mut sum = 0_u128;
         for cost in energy.of(tx, &lane.lane, epoch, Hashes(TH_DAY)).await? {
@@ -60,6 +66,8 @@ impl Market {
             };
             sum = sum.saturating_add(micro);
         }
-        u64::try_from(sum.min(most.into())).map_err(|_| MarketError::Overflow("a cost of energy"))
+        let cost = u64::try_from(sum).unwrap_or(u64::MAX);
+        *last = Some((epoch, cost));
+        Ok(cost)
     }
 }

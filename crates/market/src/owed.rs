@@ -321,7 +321,7 @@ impl Market {
         lane: &LaneConfig,
         closing: EpochNumber,
     ) -> Result<()> {
-        let mut worth = Worth::new(closing);
+        let (mut worth, mut energy) = (Worth::new(closing), None);
         // Before all others: no contract has an empty id.
         let mut after: (EpochNumber, Vec<u8>, String) = (EpochNumber(0), Vec::new(), String::new());
         loop {
@@ -329,7 +329,7 @@ impl Market {
             let given = params![lane.lane.clone(), epoch, contract, kind.as_str(), PAGE];
             let rows = tx.fetch_all(life_sql::PAYABLE, &given).await?;
             for row in &rows {
-                self.pay_one(tx, lane, &mut worth, row).await?;
+                self.pay_one(tx, lane, (&mut worth, &mut energy), row).await?;
                 after = (row.get("epoch")?, row.get("contract")?, row.get("kind")?);
             }
             if rows.len() < usize::try_from(PAGE).unwrap_or(usize::MAX) {
@@ -343,7 +343,7 @@ impl Market {
         &self,
         tx: &mut Tx,
         lane: &LaneConfig,
-        worth: &mut Worth,
+        (worth, energy_of): (&mut Worth, &mut Option<(EpochNumber, u64)>),
         row: &Row,
     ) -> Result<()> {
         let contract: ContractId = row.get("contract")?;
@@ -352,7 +352,8 @@ impl Market {
         let mut energy_micro: u64 = row.get("energy_micro")?;
         if energy_micro > 0 {
             // The plan's figure is the most; without a measurement nothing is kept.
-            energy_micro = self.energy_micro(tx, lane, epoch, energy_micro).await?;
+            let measured = self.energy_micro(tx, lane, epoch, energy_of).await?;
+            energy_micro = energy_micro.min(measured);
         }
         let (mut energy, mut price_micro) = (Accrual::ZERO, None);
         if energy_micro > 0 {

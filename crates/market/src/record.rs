@@ -121,6 +121,12 @@ pub trait RecordSink: Send + Sync {
     /// As [`RecordSink::put`].
     fn read(&self, file: &FileRef) -> Result<Vec<u8>, String>;
 
+    /// Whether a public file is not there any more, and the operator has said that it is lost for good.
+    fn is_lost(&self, file: &FileRef) -> bool {
+        let _ = file;
+        false
+    }
+
     /// The places to which a lane's jobs are to be bound by its next entry; `None` binds them as before.
     fn places(&self, lane: &LaneId) -> Option<Places> {
         let _ = lane;

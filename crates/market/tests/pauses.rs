@@ -11,6 +11,8 @@ use gruve_market::{
 use gruve_store::{Store, laws, transact};
 use gruve_units::{AccountId, Asset, Bps, ContractId, EpochNumber, Hashes, Timestamp};
 use prices::{EPOCH, REWARD, price, priced, would_have_earned};
+use std::collections::BTreeSet;
+use std::sync::atomic::Ordering;
 use world::{World, btc, lane, refused, someone, start_of};
 
 /// A plan that costs dollars, and what of it is beside the price.
@@ -122,7 +124,7 @@ async fn paid_of_a_pause(store: Store, measured: i64) -> (i64, i64) {
     let mut config = costly(Unprofitable::Pause);
     config.plans[0].life.energy_usd_micro_per_th_day = 1_000_000_000_000;
     let w = World::with(store, config).await;
-    w.energy.store(measured, std::sync::atomic::Ordering::SeqCst);
+    w.energy.store(measured, Ordering::SeqCst);
     chain_pays(&w).await;
     for _ in 0..4 {
         priced_epoch(&w, 1_000, 1_000_000).await;
@@ -175,6 +177,37 @@ async fn what_was_measured_is_kept_and_no_more_than_the_plan_says(store: Store) 
 async fn energy_above_all_that_was_earned_leaves_nothing_and_no_debt(store: Store) {
     let (paid, worth) = paid_of_a_pause(store, i64::MAX).await;
     assert!(paid == 0 && worth > 0, "{paid} of {worth}");
+}
+
+async fn energy_is_looked_up_once_for_an_epoch_however_many_were_paused_in_it(store: Store) {
+    let mut config = costly(Unprofitable::Pause);
+    config.plans[0].life.energy_usd_micro_per_th_day = 1_000_000_000_000;
+    let w = World::with(store, config).await;
+    chain_pays(&w).await;
+    for _ in 0..4 {
+        priced_epoch(&w, 1_000, 1_000_000).await;
+    }
+    let mut leases = Vec::new();
+    for n in 1..=2 {
+        leases.push((someone(n), w.lease(someone(n), 500, 20).await));
+    }
+    for _ in 0..8 {
+        priced_epoch(&w, 1_000, 1).await;
+    }
+    let before = w.asked.load(Ordering::SeqCst);
+    priced_epoch(&w, 1_000, 1).await;
+    let asked = w.asked.load(Ordering::SeqCst) - before;
+    let (mut rows, mut epochs) = (0, BTreeSet::new());
+    for (who, id) in leases {
+        for owed in w.market.owed(who, id, 20).await.unwrap() {
+            rows += 1;
+            epochs.insert(owed.epoch);
+        }
+    }
+    let paused = epochs.len();
+    assert!(paused > 0 && rows == 2 * paused, "{rows} of {paused}");
+    assert!(asked > 0 && asked <= paused as u64, "{asked} times for {paused}");
+    w.assert_all_sound().await;
 }
 
 async fn the_customer_may_have_an_unprofitable_contract_run(store: Store) {
@@ -424,6 +457,7 @@ laws! {
         what_was_not_measured_is_not_kept_whatever_the_plan_says,
         what_was_measured_is_kept_and_no_more_than_the_plan_says,
         energy_above_all_that_was_earned_leaves_nothing_and_no_debt,
+        energy_is_looked_up_once_for_an_epoch_however_many_were_paused_in_it,
         the_customer_may_have_an_unprofitable_contract_run,
         a_plan_that_runs_is_never_paused_and_nothing_is_ever_ended_for_it,
         settling_late_does_not_pick_the_price,

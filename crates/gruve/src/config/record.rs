@@ -24,6 +24,8 @@ pub struct RecordConfig {
     /// is stood for by what is. 0 opens all; [`SHARES_MAX`] if not given, and on lanes whose headers hold the stamp as many
     /// as are hashed again in some seconds.
     pub shares_max: Option<u64>,
+    /// Says that files of the public folder may be lost for good: the house goes on without them.
+    pub lost_files: bool,
     /// Where a copy goes.
     pub mirror: Option<MirrorConfig>,
     /// Who is asked to sign each head of the log beside the operator.

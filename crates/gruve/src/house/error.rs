@@ -185,8 +185,8 @@ pub enum StartError {
     /// Files that the public log names are not in its folder.
     #[error(
         "{}: the public record is not here: {} is missing, which the entry of epoch {epoch} of lane {lane} names. Is \
-         record.folder right, and its disk mounted? Put the folder back from its backup or its mirror, data/ above all; \
-         it stands nowhere else, and without it no epoch of the lane can be closed",
+         record.folder right, and its disk mounted? Put the folder back from its backup or its mirror, data/ above all: \
+         it stands nowhere else. What is lost for good is gone on without with lost_files = true in [record]",
         .folder.display(), .path.display()
     )]
     RecordGone {

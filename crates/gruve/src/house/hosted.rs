@@ -120,7 +120,8 @@ impl AfterRefund for CoinsBack {
     }
 }
 
-/// What came back of a machine's price becomes the coins that it was paid with, as far as it was.
+/// What came back of a machine's price becomes the coins that it was paid with, as far as it was. What was kept for a payment that
+/// was taken back is kept of the other ways to pay first.
 pub(crate) async fn coins_back(
     tx: &mut Tx,
     hosting: &Hosting,
@@ -130,7 +131,7 @@ pub(crate) async fn coins_back(
 ) -> Result<(), HouseError> {
     let Some(back) = ended.back else { return Ok(()) };
     let c = hosting.contract_in(tx, contract).await?;
-    let (undelivered, refunded) = (back.minor, back.minor);
+    let (undelivered, refunded) = (ended.left, back.minor);
     let (account, price) = (c.account, c.price);
     let back = Refunded { contract, account, price, undelivered, refunded, now };
     gruve_treasury::convert_back(tx, &back).await?;

@@ -45,6 +45,8 @@ pub struct Publishing {
     sampling: BTreeMap<LaneId, Sampling>,
     /// The house's place for the blocks of each stamped lane, and its fee of those that pay owners.
     places: BTreeMap<LaneId, (Vec<u8>, HouseFee)>,
+    /// Whether files may be lost for good.
+    lost_files: bool,
     /// Owners' places.
     in_block: Arc<InBlock>,
     witnesses: Arc<dyn Cosign>,
@@ -105,6 +107,11 @@ impl RecordSink for Publishing {
         fs::read(&path).map_err(|e| format!("{}: {e}", path.display()))
     }
 
+    fn is_lost(&self, file: &FileRef) -> bool {
+        let path = self.folder.join(data_path(&file.hash));
+        self.lost_files && path.try_exists().is_ok_and(|is_there| !is_there)
+    }
+
     fn places(&self, lane: &LaneId) -> Option<Places> {
         let (house, fee) = self.places.get(lane)?;
         let own = self.in_block.places(lane);
@@ -148,7 +155,7 @@ pub async fn open(
     let origin = config.house.origin.clone();
     let public = folder_of(config);
     keys::begin(config, &key, market).await?;
-    look_for_files(&public, market).await?;
+    look_for_files(&public, market, config.record.lost_files).await?;
     let (secret, kept) = (folder.secret(SALT_FILE, entropy.as_ref())?, folder.join(KEPT_FOLDER));
     let shelf = RecordShelf::new(public.clone(), kept.clone(), origin.clone(), secret);
     let record = Arc::new(Publishing {
@@ -161,24 +168,45 @@ pub async fn open(
         secret,
         sampling: sampling(config)?,
         places: places(config, treasury)?,
+        lost_files: config.record.lost_files,
         in_block: in_block.clone(),
         witnesses: witnesses::open(&config.record).map_err(StartError::Witnesses)?,
         grown: Notify::new(),
     });
+    if record.lost_files {
+        // A list of places that is as it was need not stay lost.
+        for lane in &market.config().lanes {
+            if let Some(places) = record.places(&lane.lane) {
+                record.data.put(&places.encode())?;
+            }
+        }
+    }
     market.publish_to(record.clone());
     Ok(record)
 }
 
-/// Sees that the files are there which the log's newest entries name: nothing makes them again, and no epoch can be closed
-/// without them. A log without epochs names none.
-async fn look_for_files(public: &Path, market: &Market) -> Result<(), StartError> {
+/// Sees that the files are there which the log's newest entries name: nothing makes them again, and without the lists of places
+/// among them no epoch can be closed. A log without epochs names none.
+async fn look_for_files(
+    public: &Path,
+    market: &Market,
+    may_be_lost: bool,
+) -> Result<(), StartError> {
     for lane in &market.config().lanes {
+        let mut lost = 0_u64;
         for (epoch, file) in market.newest_files(&lane.lane).await? {
             let path = public.join(data_path(&file.hash));
-            if !begun::is_there(&path)? {
+            if begun::is_there(&path)? {
+                continue;
+            }
+            if !may_be_lost {
                 let (folder, lane) = (public.to_owned(), lane.lane.clone());
                 return Err(StartError::RecordGone { folder, path, lane, epoch });
             }
+            lost += 1;
+        }
+        if lost > 0 {
+            tracing::warn!(lane = %lane.lane, lost, "files that the newest entries of the public log name are lost");
         }
     }
     Ok(())

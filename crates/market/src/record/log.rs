@@ -86,7 +86,8 @@ impl Market {
         rows.iter().map(|row| Ok(row.get("entry")?)).collect()
     }
 
-    /// The public files that the newest entries of a lane name, those among them that closing the next epochs reads again.
+    /// The public files that the newest entries of a lane name; the lists of places among them are read again when the next
+    /// epochs are closed.
     ///
     /// # Errors
     /// The database's; [`MarketError::Broken`] for an entry that is none.

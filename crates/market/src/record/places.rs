@@ -30,6 +30,11 @@ pub(super) fn are_kept(
     for (of, whose, script) in &stored.paid {
         let named = fixed.get(of).map(|f| f.places).filter(|f| *f != FileRef::default());
         let Some(named) = named else { continue };
+        if sink.is_lost(&named) {
+            tracing::error!(lane = %lane.lane, checkpoint = %of,
+                "the list of places that jobs are bound to is lost: published as unproven");
+            return Ok(false);
+        }
         let list = match lists.entry(named.hash) {
             btree_map::Entry::Occupied(known) => known.into_mut(),
             btree_map::Entry::Vacant(new) => new.insert(read(sink, &lane.lane, &named)?),
@@ -44,7 +49,7 @@ pub(super) fn are_kept(
     Ok(true)
 }
 
-/// Keeps the list that an entry names, for whoever makes jobs.
+/// Keeps the list that an entry names, for whoever makes jobs. By one that is lost they pay the house.
 pub(crate) fn load(
     stamps: &StampSource,
     sink: &dyn RecordSink,
@@ -54,6 +59,7 @@ pub(crate) fn load(
 ) -> Result<()> {
     match fixed.places {
         none if none == FileRef::default() => Ok(()),
+        lost if sink.is_lost(&lost) => Ok(()),
         named => stamps.place(lane, epoch, named.hash, || read(sink, lane, &named)),
     }
 }

@@ -14,7 +14,7 @@ use gruve_units::{Algorithm, Blame, Blamed, Class, EpochNumber, Hashes, JobId, L
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Cursor;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 
 async fn every_statement_prepares(store: Store) {
@@ -31,6 +31,7 @@ struct Memory {
     failures: AtomicU32,
     sampling: Sampling,
     places: Mutex<Option<Places>>,
+    may_be_lost: AtomicBool,
 }
 
 impl Memory {
@@ -56,6 +57,11 @@ impl RecordSink for Memory {
 
     fn read(&self, file: &FileRef) -> Result<Vec<u8>, String> {
         self.files.lock().unwrap().get(&file.hash).cloned().ok_or_else(|| "not there".into())
+    }
+
+    fn is_lost(&self, file: &FileRef) -> bool {
+        let is_there = self.files.lock().unwrap().contains_key(&file.hash);
+        self.may_be_lost.load(Ordering::SeqCst) && !is_there
     }
 
     fn places(&self, _: &LaneId) -> Option<Places> {
@@ -305,6 +311,33 @@ async fn work_for_places_that_nobody_was_told_of_is_published_as_unproven(store:
     w.assert_all_sound().await;
 }
 
+async fn epochs_whose_list_of_places_is_lost_are_unproven_and_later_ones_are_not(store: Store) {
+    let (w, sink) = publishing(store).await;
+    let house = &[0x51][..];
+    let list = Places::new(&lane(), [(None, house)]).unwrap();
+    let next = Places::new(&lane(), [(None, house), (Some(someone(5)), &[0x52][..])]).unwrap();
+    *sink.places.lock().unwrap() = Some(list.clone());
+    for n in 0..9 {
+        if n == 4 {
+            let hash: [u8; 32] = Sha256::digest(list.encode()).into();
+            assert!(sink.files.lock().unwrap().remove(&hash).is_some());
+            sink.may_be_lost.store(true, Ordering::SeqCst);
+            *sink.places.lock().unwrap() = Some(next.clone());
+        }
+        let job = job_paying(&w, &[house]);
+        let share = ShareRecord { job: job.job, ..w.share(job.epoch, Owner::House, 0, BITS) };
+        w.log.append(&[Record::Job(job)]).unwrap();
+        w.log.append_shares(&[share], &mut Vec::new()).unwrap();
+        w.seal();
+        w.account().await;
+    }
+    w.market.place_entries().await.unwrap();
+    let proven: Vec<bool> = entries(&w).await.iter().map(|s| s.is_proven).collect();
+    assert_eq!(proven.len(), 9, "every epoch was closed");
+    assert!(proven[..4].iter().all(|p| *p) && !proven[4] && proven[8], "{proven:?}");
+    w.assert_all_sound().await;
+}
+
 #[test]
 fn a_record_of_headers_is_proven_only_where_one_class_was_fixed_for_all_its_jobs() {
     let (ten, eleven) = (EpochNumber(10), EpochNumber(11));
@@ -328,6 +361,7 @@ laws! { record: [
     every_statement_prepares,
     what_is_opened_is_what_an_earlier_entry_fixed_and_what_is_counted,
     work_for_places_that_nobody_was_told_of_is_published_as_unproven,
+    epochs_whose_list_of_places_is_lost_are_unproven_and_later_ones_are_not,
     all_work_of_every_epoch_stands_in_its_one_entry_with_whom_it_went_to,
     a_close_whose_files_could_not_be_stored_is_done_again_once,
     a_change_of_keys_comes_behind_all_that_was_closed_before,

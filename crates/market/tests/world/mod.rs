@@ -101,11 +101,12 @@ pub(crate) fn config() -> MarketConfig {
 
 /// What a TH·day of every epoch is measured to have cost in energy, millionths of a dollar; below zero nothing is measured. More
 /// than any plan names unless a test says something else.
-struct Measured(Arc<AtomicI64>);
+struct Measured(Arc<AtomicI64>, Arc<AtomicU64>);
 
 #[async_trait::async_trait]
 impl EnergyCosts for Measured {
     async fn of(&self, _: &mut Tx, _: &LaneId, _: EpochNumber, _: Hashes) -> Result<Vec<Amount>> {
+        self.1.fetch_add(1, Ordering::SeqCst);
         let micro = self.0.load(Ordering::SeqCst);
         Ok((micro >= 0).then_some(Amount::new(Asset::Usd, micro)).into_iter().collect())
     }
@@ -113,6 +114,8 @@ impl EnergyCosts for Measured {
 
 pub(crate) struct World {
     pub(crate) energy: Arc<AtomicI64>,
+    /// How often it was asked what energy cost.
+    pub(crate) asked: Arc<AtomicU64>,
     pub(crate) store: Store,
     pub(crate) market: Market,
     pub(crate) accountant: Accountant,
@@ -139,13 +142,13 @@ impl World {
         let market = Market::new(store.clone(), clock.clone(), entropy, config).unwrap();
         market.sign_terms_with(SigningKey::from_bytes(&[9; 32]));
         market.prepare().await.unwrap();
-        let energy = w.energy.clone();
-        market.ask_energy_of(Arc::new(Measured(energy.clone())));
+        let (energy, asked) = (w.energy.clone(), w.asked.clone());
+        market.ask_energy_of(Arc::new(Measured(energy.clone(), asked.clone())));
         let (log, accountant) = (w.log.clone(), Accountant::new(market.clone()));
         let epoch = AtomicU64::new(w.now().0);
         let next = AtomicU32::new(w.number() + 1_000_000);
         let dir = TestDir::new();
-        World { energy, store, market, accountant, log, clock, epoch, next, dir }
+        World { energy, asked, store, market, accountant, log, clock, epoch, next, dir }
     }
 
     pub(crate) async fn with_log(store: Store, config: MarketConfig, options: Options) -> World {
@@ -161,8 +164,10 @@ impl World {
         let accountant = Accountant::new(market.clone());
         let epoch = AtomicU64::new(FIRST);
         let (next, energy) = (AtomicU32::new(1), Arc::new(AtomicI64::new(i64::MAX)));
-        market.ask_energy_of(Arc::new(Measured(energy.clone())));
-        let world = World { energy, store, market, accountant, log, clock, epoch, next, dir };
+        let asked = Arc::new(AtomicU64::new(0));
+        market.ask_energy_of(Arc::new(Measured(energy.clone(), asked.clone())));
+        let world =
+            World { energy, asked, store, market, accountant, log, clock, epoch, next, dir };
         world.job(EpochNumber(FIRST), BITS);
         world
     }

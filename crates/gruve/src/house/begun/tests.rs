@@ -201,6 +201,26 @@ async fn a_house_whose_record_is_gone_does_not_start_without_it() {
     assert!(matches!(published(&config).await, Err(StartError::RecordGone { .. })));
 }
 
+#[tokio::test]
+async fn a_record_that_is_lost_for_good_is_gone_on_without_once_the_operator_says_so() {
+    let (dir, config) = used().await;
+    let parts = begin(&config).await.unwrap();
+    closed(&parts, 7).await;
+    parts.store.close().await;
+    drop(parts);
+    let record = dir.path().join("house/record");
+    std::fs::remove_dir_all(&record).unwrap();
+    let told = published(&config).await.unwrap_err().to_string();
+    assert!(told.contains("lost_files = true"), "{told}");
+    assert!(!record.exists());
+
+    let said = format!("{CONFIG}[record]\nlost_files = true\n");
+    let said = Config::parse(&said, dir.path()).unwrap();
+    published(&said).await.unwrap();
+    // The list of places of today is there again: an entry that names the same is whole.
+    assert_eq!(std::fs::read_dir(record.join("data")).unwrap().count(), 1);
+}
+
 async fn tells_empty_from_used(store: Store) {
     assert!(!has_tables(&store).await.unwrap());
     store.migrate("ledger", gruve_ledger::MIGRATIONS).await.unwrap();
