@@ -45,11 +45,6 @@ impl Wallet {
     }
 }
 
-/// Whether a person must say that payouts of an asset go on.
-pub(crate) async fn is_held(tx: &mut Tx, asset: Asset) -> Result<bool> {
-    Ok(tx.fetch_optional(sql::OPEN_STRANGER, &params![asset, HOLD]).await?.is_some())
-}
-
 impl Treasury {
     /// Remembers where this life begins, before its first block.
     pub(crate) async fn note_begin(&self, tx: &mut Tx, wallet: &Wallet) -> Result<()> {

@@ -111,6 +111,9 @@ async fn what_was_paid_since_the_backup_is_not_paid_again(on_postgres: bool) {
     lives.live_on(4).await;
     assert_eq!(lives.times_paid(1), 1, "paid again");
     assert_eq!(lives.state(id).await, PayoutState::Approved);
+    // Nor can it be taken back and asked for anew.
+    let cancelled = lives.house.treasury.cancel_payout(fake::account(1), id).await;
+    assert!(matches!(cancelled, Err(TreasuryError::TooLate { .. })), "{cancelled:?}");
     // It stays so over a restart.
     lives.house.restart();
     lives.live_on(2).await;
