@@ -219,7 +219,7 @@ gruve_store::statements! {
     PUT_HOLD = "INSERT INTO treasury_strangers (asset, txid, value, form, seen_at)
         VALUES ($1, $2, $3, $4, $5) ON CONFLICT (asset, txid) DO UPDATE
         SET value = $3, seen_at = $5, verdict = NULL, decided_by = NULL, decided_at = NULL";
-    /// What was decided before the house stopped.
+    /// What was decided and is not signed.
     ANY_DECIDED = "SELECT id FROM treasury_payouts
         WHERE asset = $1 AND state IN ('approved', 'funded') LIMIT 1";
     WAITING_SCRIPTS = "SELECT script FROM treasury_payouts

@@ -230,8 +230,12 @@ async fn a_stop_holds_up_only_what_was_approved_long_before(on_postgres: bool) {
         lives.house.chain.mine(&[0x51], |_| true);
     }
     lives.house.restart();
-    lives.live_on(1).await;
+    lives.house.payer.step().await.unwrap();
+    // Nor does what is asked for while the house catches up.
+    let early = lives.house.request(1, COIN, &stranger(3).0).await.unwrap();
+    lives.live_on(2).await;
     assert_eq!(lives.house.treasury.payout_locks(ASSET).await.unwrap(), []);
+    assert_eq!(lives.state(early).await, PayoutState::Confirmed);
     let id = lives.house.request(1, 3 * COIN, &stranger(1).0).await.unwrap();
     // Minutes, with one that waits.
     for _ in 0..5 {
