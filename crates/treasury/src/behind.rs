@@ -11,8 +11,8 @@
 //!
 //! The second is seen when the house paid with coins of addresses that the backup does not know; the first is for what
 //! cannot be seen: a transaction that was sent and stands in no block and no pool, and that anybody who has its bytes may
-//! still send. Only who caught up is held, so that nobody can hold up payouts of a house that runs by paying an address. A short stop, or one
-//! with no payout waiting, holds nothing up.
+//! still send. Only who caught up is held, so that nobody can hold up payouts of a house that runs by paying an address. A
+//! short stop, or one with no payout waiting, holds nothing up.
 
 use crate::blocks::{Standing, newest};
 use crate::books::Draft;
