@@ -396,7 +396,9 @@ fn house((store, clock, entropy, node): Parts<'_>, number: u8) -> Treasury {
     wallet.confirmations = 2;
     wallet.payouts.auto_approve_max = 0;
     wallet.payouts.bump_after = Duration::from_secs(600);
-    let mut config = TreasuryConfig::new(Seed::from_bytes([number; 32])).with_chain(wallet);
+    // None of them is the bench's.
+    let seed = Seed::from_bytes([100 + number; 32]);
+    let mut config = TreasuryConfig::new(seed).with_chain(wallet);
     let (customer_day, house_day, two_above) = (None, None, Some(1));
     config.limits = vec![PayoutLimits { asset: params.asset, customer_day, house_day, two_above }];
     Treasury::new(store.clone(), clock.clone(), entropy.clone(), config).unwrap()
@@ -445,7 +447,7 @@ const SHORT: usize = 12;
 
 async fn tells_it(program: Program) {
     use futures_util::FutureExt as _;
-    let dir = testing::TestDir::new();
+    let mut dir = testing::TestDir::new();
     let mut bench = Bench::new(program, &dir).await;
     let mut somebody = Somebody::with_coins(&bench).await;
     bench.mine(101).await;
@@ -460,7 +462,9 @@ async fn tells_it(program: Program) {
     for fault in all.iter().step_by(stride) {
         // Each has keys and an address of its own, and a node begins anew before they are all used.
         if told % 40 == 39 {
-            bench = Bench::new(program, &testing::TestDir::new()).await;
+            // Its books lie there as long as it is asked.
+            dir = testing::TestDir::new();
+            bench = Bench::new(program, &dir).await;
             somebody = Somebody::with_coins(&bench).await;
             bench.mine(101).await;
         }
