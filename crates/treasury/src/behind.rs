@@ -5,14 +5,14 @@
 //!
 //! | seen | what follows |
 //! |---|---|
-//! | more blocks than an hour has, and payouts that were approved before | nothing of the asset is signed until a person says so |
+//! | more blocks than an hour has, and payouts that were approved before this life began | nothing of the asset is signed until a person says so |
 //! | a block pays the address of a payout that waits what it may have been paid, from coins that are not known as ours | the same; a person says that it made the payout, or not |
 //! | addresses far behind the last one given out are paid | they are ours: a thousand are watched, not twenty |
 //!
 //! The second is seen when the house paid with coins of addresses that the backup does not know; the first is for what
 //! cannot be seen: a transaction that was sent and stands in no block and no pool, and that anybody who has its bytes may
-//! still send. Only who caught up is held, so that nobody can hold up payouts by paying an address. A short stop, or one
-//! with no payout waiting, holds nothing up.
+//! still send. Only who caught up is held, so that nobody can hold up payouts of a house that runs by paying an address. A
+//! short stop, or one with no payout waiting, holds nothing up.
 
 use crate::blocks::{Standing, newest};
 use crate::books::Draft;
@@ -39,24 +39,31 @@ impl Wallet {
         self.began().is_some() && !self.is_compared.load(Ordering::Relaxed)
     }
 
-    /// The newest block in the tables when this life began.
-    fn began(&self) -> Option<u64> {
+    fn began(&self) -> Option<Begin> {
         self.began.get().copied().flatten()
     }
 }
 
-/// Whether a person must say that payouts of an asset go on.
-pub(crate) async fn is_held(tx: &mut Tx, asset: Asset) -> Result<bool> {
-    Ok(tx.fetch_optional(sql::OPEN_STRANGER, &params![asset, HOLD]).await?.is_some())
+/// Where a life of the house began with a chain.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Begin {
+    /// The newest block in the tables.
+    height: u64,
+    /// Whether payouts had been approved and not signed.
+    has_decided: bool,
 }
 
 impl Treasury {
     /// Remembers where this life begins, before its first block.
     pub(crate) async fn note_begin(&self, tx: &mut Tx, wallet: &Wallet) -> Result<()> {
         if wallet.began.get().is_none() {
-            let top = newest(tx, wallet.asset()).await?.map(|(top, _)| top.height);
+            let asset = wallet.asset();
+            let decided = tx.fetch_optional(sql::ANY_DECIDED, &params![asset]).await?;
+            let begin = newest(tx, asset)
+                .await?
+                .map(|(top, _)| Begin { height: top.height, has_decided: decided.is_some() });
             // Whoever was first saw the same.
-            let _ = wallet.began.set(top);
+            let _ = wallet.began.set(begin);
         }
         Ok(())
     }
@@ -72,10 +79,8 @@ impl Treasury {
     ) -> Result<()> {
         let Some(began) = wallet.began().filter(|_| wallet.is_catching_up()) else { return Ok(()) };
         let asset = standing.asset;
-        let behind = standing.height.saturating_sub(began);
-        if behind > wallet.behind_max
-            && tx.fetch_optional(sql::ANY_DECIDED, &params![asset]).await?.is_some()
-        {
+        let behind = standing.height.saturating_sub(began.height);
+        if behind > wallet.behind_max && began.has_decided {
             self.put_hold(tx, asset, i64::try_from(behind).unwrap_or(i64::MAX)).await?;
         }
         let rows = tx.fetch_all(sql::WAITING_SCRIPTS, &params![asset, WAITING_MAX]).await?;

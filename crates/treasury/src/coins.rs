@@ -105,6 +105,8 @@ impl Treasury {
             let (differences, left_out) = (Vec::new(), None);
             return Ok(CoinComparison { height: 0, coins: 0, differences, left_out });
         };
+        // A look takes minutes, and what is seen from further behind is no difference when the node has come further.
+        stands_on(wallet, &books.top).await?;
         let scripts = looked_for(wallet, &books.last)?;
         match wallet.node.coins_of(&scripts).await? {
             Some(found) => compare_all(wallet, &books, &found).await,

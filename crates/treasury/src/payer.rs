@@ -180,6 +180,11 @@ impl Payer {
     }
 
     async fn step_chain(&self, wallet: &Wallet, progress: &mut PayerProgress) -> Result<()> {
+        if wallet.began.get().is_none() {
+            // Before customers of this life ask for anything, whether the chain can be followed yet or not.
+            let mut tx = self.treasury.0.store.read().await?;
+            self.treasury.note_begin(&mut tx, wallet).await?;
+        }
         // Sending what is signed does not wait for anything that follows and may fail.
         let sent = self.send_signed(wallet, progress).await;
         if let Err(e @ TreasuryError::BrokenOff(_)) = sent {
@@ -230,10 +235,6 @@ impl Payer {
             return Ok(true);
         }
         let asset = wallet.asset();
-        {
-            let mut tx = self.treasury.0.store.read().await?;
-            self.treasury.note_begin(&mut tx, wallet).await?;
-        }
         if !self.caught_up(wallet).await? {
             return Ok(false);
         }

@@ -1,11 +1,11 @@
 //! What customers and the operator ask of payouts.
 
 use crate::account::{AccountWallet, transfer_fee};
-use crate::behind::is_held;
 use crate::books::Draft;
 use crate::select::output_weight;
 use crate::spends::payouts_of;
 use crate::sql;
+use crate::strangers::is_locked;
 use crate::treasury::Wallet;
 use crate::{
     Approval, Keychain, NewPayout, Payout, PayoutQuote, PayoutState, Rate, Result, Treasury,
@@ -258,7 +258,7 @@ impl Treasury {
             if payout.state == PayoutState::Cancelled {
                 return Ok(());
             }
-            if is_held(tx, payout.amount.asset).await? {
+            if is_locked(tx, payout.amount.asset).await? {
                 // It may have been paid in a life that these tables do not know: cancelled, it could be asked for anew.
                 return Err(TreasuryError::TooLate { state: payout.state, wanted: "cancelled" });
             }

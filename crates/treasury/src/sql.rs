@@ -216,12 +216,10 @@ gruve_store::statements! {
         WHERE asset = $1 AND txid = $2 AND verdict IS NULL";
     JUDGE_STRANGER = "UPDATE treasury_strangers SET verdict = $3, decided_by = $4, decided_at = $5
         WHERE asset = $1 AND txid = $2 AND verdict IS NULL";
-    OPEN_STRANGER = "SELECT height FROM treasury_strangers
-        WHERE asset = $1 AND txid = $2 AND verdict IS NULL";
     PUT_HOLD = "INSERT INTO treasury_strangers (asset, txid, value, form, seen_at)
         VALUES ($1, $2, $3, $4, $5) ON CONFLICT (asset, txid) DO UPDATE
         SET value = $3, seen_at = $5, verdict = NULL, decided_by = NULL, decided_at = NULL";
-    /// What was decided before the house stopped.
+    /// What was decided and is not signed.
     ANY_DECIDED = "SELECT id FROM treasury_payouts
         WHERE asset = $1 AND state IN ('approved', 'funded') LIMIT 1";
     WAITING_SCRIPTS = "SELECT script FROM treasury_payouts

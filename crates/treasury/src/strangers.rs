@@ -204,10 +204,10 @@ impl Treasury {
             let Some(height) = height else { return Err(TreasuryError::NoStranger) };
             let form: Vec<u8> = row.get("form")?;
             let standing = self.standing_at(tx, asset, height).await?;
-            let explained = if row.get::<i64>("value")? == 0 {
-                self.explain_unseen(tx, &standing, txid, &form).await?
-            } else if let Ok(wallet) = self.account_wallet(asset) {
+            let explained = if let Ok(wallet) = self.account_wallet(asset) {
                 self.explain_account(tx, wallet, &standing, id, &form).await?
+            } else if row.get::<i64>("value")? == 0 {
+                self.explain_unseen(tx, &standing, txid, &form).await?
             } else {
                 self.explain_coins(tx, &standing, id, &form).await?
             };

@@ -1,6 +1,7 @@
 //! The treasury itself: its wallets, and what they have in common.
 
 use crate::account::AccountWallet;
+use crate::behind::Begin;
 use crate::funding::Reasons;
 use crate::moves::{GatherPolicy, SweepPolicy};
 use crate::remote::{Missed, Services, Turnover};
@@ -72,8 +73,8 @@ pub(crate) struct Wallet {
     /// Who signs, where this house has no key.
     pub(crate) signer: Option<ExternalSigner>,
     pub(crate) behind_max: u64,
-    /// The newest block in the tables when this life began; none when there was none.
-    pub(crate) began: OnceLock<Option<u64>>,
+    /// Where this life began; none when there was no block in the tables.
+    pub(crate) began: OnceLock<Option<Begin>>,
     /// Whether the node's pool was found to spend nothing of ours that we do not know, in this life.
     pub(crate) is_compared: AtomicBool,
     pub(crate) reasons: Reasons,

@@ -111,6 +111,9 @@ async fn what_was_paid_since_the_backup_is_not_paid_again(on_postgres: bool) {
     lives.live_on(4).await;
     assert_eq!(lives.times_paid(1), 1, "paid again");
     assert_eq!(lives.state(id).await, PayoutState::Approved);
+    // Nor can it be taken back and asked for anew.
+    let cancelled = lives.house.treasury.cancel_payout(fake::account(1), id).await;
+    assert!(matches!(cancelled, Err(TreasuryError::TooLate { .. })), "{cancelled:?}");
     // It stays so over a restart.
     lives.house.restart();
     lives.live_on(2).await;
@@ -227,8 +230,12 @@ async fn a_stop_holds_up_only_what_was_approved_long_before(on_postgres: bool) {
         lives.house.chain.mine(&[0x51], |_| true);
     }
     lives.house.restart();
-    lives.live_on(1).await;
+    lives.house.payer.step().await.unwrap();
+    // Nor does what is asked for while the house catches up.
+    let early = lives.house.request(1, COIN, &stranger(3).0).await.unwrap();
+    lives.live_on(2).await;
     assert_eq!(lives.house.treasury.payout_locks(ASSET).await.unwrap(), []);
+    assert_eq!(lives.state(early).await, PayoutState::Confirmed);
     let id = lives.house.request(1, 3 * COIN, &stranger(1).0).await.unwrap();
     // Minutes, with one that waits.
     for _ in 0..5 {

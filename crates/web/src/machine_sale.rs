@@ -223,7 +223,12 @@ impl AppState {
             let c = self.hosting().contract_in(tx, id).await?;
             let row = tx.fetch_optional(INVOICE_OF_CONTRACT, &params![id, c.account]).await?;
             if let Some(row) = row {
-                self.treasury().end_invoice(tx, row.get("invoice")?).await?;
+                let invoice = row.get("invoice")?;
+                // The operator may: the customer would choose between the coin and its price of before.
+                if by.is_some() {
+                    self.treasury().refuse_if_converted(tx, invoice).await?;
+                }
+                self.treasury().end_invoice(tx, invoice).await?;
             }
             Ok(())
         });

@@ -27,6 +27,14 @@ async fn house_with(conversion: Option<ConversionRules>) -> House {
             ..market.plans[0].clone()
         };
         market.plans.push(plan);
+        let machine = market.plans.iter().find(|p| p.id == "btc-s21").unwrap();
+        let machine = PlanConfig {
+            id: "eur-s21".to_owned(),
+            pay_asset: Some(Asset::Eur),
+            price_minor: 100_000_000,
+            ..machine.clone()
+        };
+        market.plans.push(machine);
         for asset in [Asset::Btc, Asset::Ltc, Asset::Eur] {
             let name = "desk".to_owned();
             let source = PriceSourceConfig { name, asset, url: None, pointer: String::new() };
@@ -167,6 +175,31 @@ async fn what_a_coin_was_paid_for_is_not_taken_back_whether_the_coin_falls_or_ri
         let found = house.treasury.audit_conversions(&mut tx).await.unwrap();
         assert!(found.is_empty(), "{found:?}");
     }
+}
+
+#[tokio::test]
+async fn a_machine_for_which_a_coin_stands_in_a_block_is_not_taken_back_either() {
+    let house = house().await;
+    let kari = Program::signed_up(&house.app, "kari").await;
+    house::furnished::stock(&house, "SN0021").await;
+    let plans = kari.get("/api/v1/hosted-plans").await.json();
+    let plan = plans["items"].as_array().unwrap().iter().find(|p| p["plan"] == "eur-s21").unwrap();
+    let order = json!({ "plan": "eur-s21", "version": plan["version"], "pay": "invoice" });
+    let made = kari.post("/api/v1/hosted-orders", order).await;
+    assert_eq!(made.status, StatusCode::CREATED, "{}", made.body);
+    let made = made.json();
+    let invoice = look(&kari, &made["invoice"]).await;
+    let post = offer(&invoice, "BTC")["post"].as_str().unwrap().to_owned();
+    let coin = kari.post(&post, json!({ "asset": "BTC" })).await.json();
+    let minor = coin["amount"]["minor"].as_i64().unwrap();
+    let lane = &house.lanes[0];
+    house.pay(lane, coin["address"].as_str().unwrap(), Amount::new(Asset::Btc, minor / 2));
+    house.block(lane, false).await;
+    let path = format!("/api/v1/machines/{}", made["contract"].as_str().unwrap());
+    let refused = kari.send("DELETE", &path, None).await;
+    assert_eq!(refused.status, StatusCode::CONFLICT, "{}", refused.body);
+    assert!(refused.body.contains("converted"), "{}", refused.body);
+    assert_eq!(kari.get(&path).await.json()["state"], "ordered", "nothing was undone");
 }
 
 #[tokio::test]
