@@ -1,11 +1,15 @@
 //! `gruve serve` while it runs: told to restart (SIGUSR2), so that the miners notice nothing and no share is
-//! lost; told to say something to them; and left by its node.
+//! lost; told to say something to them; left by its node; and started again after its operator key was lost.
 #![allow(clippy::unwrap_used, missing_docs)]
 
+#[path = "support/record.rs"]
+mod record;
 mod support;
 
+use ed25519_dalek::SigningKey;
 use gruve::demo::Api;
 use gruve_chain::devchain::{DevChain, DevParams, DevServer};
+use gruve_proof::note::Checkpoint;
 use gruve_units::{Algorithm, Asset, Hashes, SystemClock, SystemEntropy};
 use rustix::process::{Signal, kill_process};
 use serde_json::Value;
@@ -76,12 +80,17 @@ struct Site {
 
 impl Site {
     async fn open() -> Site {
+        Site::with("").await
+    }
+
+    /// With more in its configuration.
+    async fn with(more: &str) -> Site {
         let dir = tempfile::tempdir().unwrap();
         let http = free_ports(3);
         let (stratum, node) = (http + 1, http + 2);
         let node = serve(dir.path(), node, "secret");
         let file = dir.path().join("gruve.toml");
-        std::fs::write(&file, config(http, stratum, http + 2)).unwrap();
+        std::fs::write(&file, config(http, stratum, http + 2) + more).unwrap();
         let file = file.to_str().unwrap().to_owned();
         let log = dir.path().join("house.log");
         let house = Running::start(&["serve", "--config", &file], &log);
@@ -290,6 +299,70 @@ async fn miners_notice_no_restart_and_every_acknowledged_share_counts_once() {
         .unwrap_or_else(|_| panic!("{}", String::from_utf8_lossy(&out.stderr)));
     assert!(out.status.success(), "{report:#}");
     assert_eq!(report["accepted"]["in_exactly_one_epoch"], lines(), "{report:#}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lost_operator_key_gives_way_to_one_that_the_recovery_key_appoints() {
+    let recovery = SigningKey::from_bytes(&[5; 32]);
+    let public = hex::encode(recovery.verifying_key().to_bytes());
+    let more = format!("[record]\nrecovery_key = \"{public}\"\n");
+    let Site { dir, node: _node, stratum, file, log, house, .. } = Site::with(&more).await;
+    let url = format!("stratum+tcp://127.0.0.1:{stratum}");
+    let miner_log = dir.path().join("miner.log");
+    let login = ["--user", "house.rig", "--password", "sixteen characters"];
+    let effort = ["--threads", "1", "--limit", "100 kH/s"];
+    let _miner =
+        Running::start(&[&["miner", "--url", &url][..], &login, &effort].concat(), &miner_log);
+    let folder = dir.path().join("house/record");
+    let note = || std::fs::read_to_string(folder.join("checkpoint"));
+    let grown = async |size: u64| {
+        until("epochs are published", MINUTE, async || {
+            let own: u64 = note().ok()?.lines().nth(1)?.parse().ok()?;
+            (own > size).then_some(())
+        })
+        .await
+        .unwrap_or_else(|e| panic!("{e}\n{}\n{}", tail(&miner_log), tail(&log)));
+    };
+    grown(4).await;
+    house.kill();
+    let (yes, verdict) = record::said(&folder, &[]);
+    assert!(yes, "{verdict:#}");
+
+    // Lost: the house makes another at its start, which nobody has appointed, and stops.
+    let key = dir.path().join("house/operator.key");
+    let old = std::fs::read_to_string(&key).unwrap();
+    std::fs::remove_file(&key).unwrap();
+    let mut refused = Running::start(&["serve", "--config", &file], &log);
+    assert!(!refused.ended(MINUTE).await.success(), "{}", tail(&log));
+    let rotate = |secret: [u8; 32]| {
+        let path = dir.path().join("recovery.secret");
+        std::fs::write(&path, hex::encode(secret)).unwrap();
+        let path = path.to_str().unwrap();
+        run(&["admin", "rotate-key", "--config", &file, "--recovery", path])
+    };
+    let by_another = rotate([6; 32]);
+    assert!(!by_another.status.success(), "{by_another:?}");
+    let told = String::from_utf8(by_another.stderr).unwrap();
+    assert!(told.contains("this key may not appoint another"), "{told}");
+    let rotated = rotate([5; 32]);
+    assert!(rotated.status.success(), "{}", String::from_utf8_lossy(&rotated.stderr));
+
+    let house = Running::start(&["serve", "--config", &file], &log);
+    grown(verdict["entries"].as_u64().unwrap() + 4).await;
+    house.kill();
+    let (yes, verdict) = record::said(&folder, &[]);
+    assert!(yes && verdict["keys"].as_array().unwrap().len() == 2, "{verdict:#}");
+    let said = record::python_says(&folder);
+    assert!(said.starts_with("yes "), "{said}");
+
+    // Whoever has the old one can sign no head of this log any more.
+    let mut secret = [0; 32];
+    hex::decode_to_slice(old.trim(), &mut secret).unwrap();
+    let head = Checkpoint::read(&note().unwrap()).unwrap();
+    std::fs::write(folder.join("checkpoint"), head.sign(&SigningKey::from_bytes(&secret))).unwrap();
+    assert_eq!(record::lie(&folder), "checkpoint-unsigned");
+    let said = record::python_says(&folder);
+    assert!(said.starts_with("no "), "{said}");
 }
 
 #[test]

@@ -46,8 +46,16 @@ pub(crate) fn set_version_mask(mask: u32) -> String {
     format!("{{\"id\":null,\"method\":\"mining.set_version_mask\",\"params\":[\"{mask:08x}\"]}}\n")
 }
 
+#[cfg(test)]
+thread_local! {
+    /// How often this thread has encoded a job.
+    pub(crate) static ENCODED: std::cell::Cell<u32> = const { std::cell::Cell::new(0) };
+}
+
 /// `mining.notify` of a job at a class.
 pub(crate) fn notify(job: &Job, class: Class, clean: bool) -> String {
+    #[cfg(test)]
+    ENCODED.set(ENCODED.get() + 1);
     let suffix = hex::encode(job.coinbase_suffix(class));
     let prefix = hex::encode(job.coinbase_prefix());
     let mut line =

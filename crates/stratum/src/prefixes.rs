@@ -1,6 +1,7 @@
 //! The beginnings of extranonces: each belongs to one living connection or channel at a time.
 //!
-//! They are counted up, over restarts and over the end of the four bytes. Counting alone would give the
+//! They are counted up, over restarts that hand the count on and over the end of the four bytes; a program that was killed
+//! leaves none, and then the jobs' numbers, which stand in the coinbase, tell headers apart. Counting alone would give the
 //! prefix of a connection that has lived through 2^32 of them to another, and both would search the
 //! same headers: a share could count for both. So those that live are passed over. One that is let go
 //! comes again only after all others, long after the jobs given under it have died.

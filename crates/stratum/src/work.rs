@@ -232,8 +232,15 @@ impl WorkState {
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
+    use crate::Authorized;
+    use crate::notify::ENCODED;
+    use crate::protocol::{Admitted, Protocol as _, Round, Step, Work};
+    use crate::session::{Session, SessionRules};
     use gruve_chain::{JobSpec, Template};
-    use gruve_units::EpochNumber;
+    use gruve_sharelog::Owner;
+    use gruve_units::{EpochNumber, Timestamp};
+
+    const NOW: Timestamp = Timestamp::from_secs(1_700_000_000);
 
     /// A job of a block without transactions.
     pub(crate) fn job(id: u64) -> Arc<LiveJob> {
@@ -260,5 +267,38 @@ pub(crate) mod tests {
             extranonce_len: 12,
         };
         Arc::new(LiveJob::new(Job::build(Arc::new(template), spec).unwrap()))
+    }
+
+    /// Subscribed and logged in.
+    fn session(rules: &Arc<SessionRules>, n: u32) -> Session {
+        let mut session = Session::new(Arc::clone(rules), n.to_be_bytes(), NOW);
+        let (mut round, mut out) = (Round::default(), Vec::new());
+        let subscribe = r#"{"id":1,"method":"mining.subscribe","params":[]}"#;
+        let login = r#"{"id":2,"method":"mining.authorize","params":["w","x"]}"#;
+        let lines = format!("{subscribe}\n{login}\n");
+        let (_, step) = session.receive(lines.as_bytes(), NOW, &mut round);
+        assert!(matches!(step, Step::Authorize { .. }));
+        let who = Authorized { owner: Owner::House, machine: MachineId::from_bytes([1; 16]) };
+        session.authorized(&Ok(Admitted { who, class: None }), "x", NOW, &mut out);
+        session
+    }
+
+    #[test]
+    fn a_job_is_encoded_once_for_all_sessions_of_a_class() {
+        let class = |k| Class::new(k).unwrap();
+        let rules = |k| SessionRules::new(Algorithm::Sha256d, (Class::ZERO, class(30)), class(k));
+        let (easy, hard) = (Arc::new(rules(4)), Arc::new(rules(9)));
+        let each = (0..500).flat_map(|n| [session(&easy, n), session(&hard, n)]);
+        let mut sessions: Vec<Session> = each.collect();
+        for id in [1, 2] {
+            let work = Work::Header(Arc::new(WorkState::of(Algorithm::Sha256d, job(id))));
+            let (before, mut given) = (ENCODED.get(), 0);
+            for session in &mut sessions {
+                let mut out = Vec::new();
+                session.work(&work, NOW, &mut out);
+                given += usize::from(memchr::memmem::find(&out, b"mining.notify").is_some());
+            }
+            assert_eq!((given, ENCODED.get() - before), (1_000, 2));
+        }
     }
 }

@@ -103,7 +103,7 @@ pub struct LaneVerdict {
     /// Its mean over the entries of the same time as [`LaneVerdict::house_hashrate`].
     pub sold_mean: Hashrate,
     /// Mean of the house's proven hashrate over the last day, and over the last 144 epochs where these are longer; epochs
-    /// without an entry or without proof count as zero.
+    /// without an entry or without proof count as zero. Of a lane that began later, or of which less was hashed: since then.
     pub house_hashrate: Hashrate,
     /// What is under contract by that: the last epoch's or the mean, whichever is more. What is sold in between and not when
     /// somebody looks counts, too.

@@ -2,6 +2,8 @@
 
 use crate::told;
 use crate::world::{CLASS, Closing, Files, World, closing, contract, mine, owner};
+use ed25519_dalek::SigningKey;
+use gruve_proof::log::KeyChange;
 use gruve_proof::places::{HouseFee, Places};
 use gruve_proof::record::RecordJob;
 use gruve_proof::summary::FileRef;
@@ -48,6 +50,10 @@ fn beside(w: &mut World, script: [u8; 3], whose: Option<AccountId>) -> Closing {
 
 /// Honest epochs to 12, and a 13 with late work of 12.
 fn late(script: [u8; 3], whose: Option<AccountId>) -> Files {
+    with_late(script, whose).publish()
+}
+
+fn with_late(script: [u8; 3], whose: Option<AccountId>) -> World {
     let mut w = World::new();
     for epoch in 10..13 {
         let honest = by_the_house(&mut w, epoch);
@@ -61,6 +67,17 @@ fn late(script: [u8; 3], whose: Option<AccountId>) -> Files {
     c.contracts = vec![contract(1, house << CLASS)];
     c.contracts[0].entitled = 0;
     w.close(&Closing { places, ..c });
+    w
+}
+
+/// An honest log of places, owners, late work that pays one, and work under two keys.
+pub(crate) fn whole() -> Files {
+    let mut w = with_late(OWN, Some(owner(2)));
+    let (at, new) = (w.entries.len() as u64, SigningKey::from_bytes(&[2; 32]));
+    w.entries.push(KeyChange::sign(&w.origin, at, &w.key, &new).canonical());
+    w.key = new;
+    let last = by_the_house(&mut w, 14);
+    w.close(&last);
     w.publish()
 }
 

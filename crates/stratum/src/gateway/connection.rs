@@ -234,6 +234,11 @@ impl Connection {
         accepted > 0 && accepted >= rejected
     }
 
+    /// Whether nothing is known of it yet: no share of it was accepted, and none refused.
+    pub(super) fn is_new(&self) -> bool {
+        self.told == (0, 0)
+    }
+
     /// Whose turn it is in.
     pub(super) fn standing(&self) -> Standing {
         Standing::after(self.is_proven(), self.taken.into())

@@ -8,6 +8,7 @@
 //! |---|---|
 //! | a machine's name, from elsewhere | he is a stranger: known is a machine *at an address* |
 //! | the same from the machine's own address (in its farm, behind the same router) | [`limits::HASHES_ON_TRUST_MAX`] hashes at once, until one of them is bad; then the machine is a stranger there until it brings a good share |
+//! | the same with a good share that was counted or came late, which is not bad | a connection is trusted until the first answer to a share of it, and judged by its own from there on |
 //! | to spoil a machine's name in that way | its next connection waits as all newcomers do; those that mine are judged by what they brought themselves |
 //! | to bring good work under names without number, so that others are forgotten | a good hash for each name, and others wait as newcomers |
 //!

@@ -216,8 +216,10 @@ impl Loop {
         let part = Part { text: (0, own.text.len()), candidates: (0, own.candidates.len()) };
         let connection = self.connections.get_mut(key)?;
         connection.waiting = Waiting::ForHashes;
-        let (is_proven, from) = (connection.is_proven(), connection.seat.address());
-        let trust = if is_proven { None } else { self.trust(&own.candidates, from, now) };
+        let (is_proven, is_new) = (connection.is_proven(), connection.is_new());
+        let from = connection.seat.address();
+        // Who has brought something since is judged by that: a hash that is a share, sent late again and again, is not bad.
+        let trust = if is_new { self.trust(&own.candidates, from, now) } else { None };
         let solved = Vec::with_capacity(own.candidates.len());
         let post = self.parcel_home();
         let Visit { taken, seen_us, step, .. } = visit;

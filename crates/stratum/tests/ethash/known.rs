@@ -51,6 +51,11 @@ async fn first_share(
 ) -> (i64, u64) {
     let mut wire = Wire::of(user, address).await;
     wire.ask_for_work(HEADER).await;
+    next_share(&mut wire, share, hashed).await
+}
+
+/// The same on a connection that is there.
+async fn next_share(wire: &mut Wire, share: Solution, hashed: &AtomicU64) -> (i64, u64) {
     let before = hashed.load(Ordering::Relaxed);
     wire.submit_work(9, HEADER, share).await;
     let answer = wire.hear(|v| v["id"] == 9).await.unwrap();
@@ -76,7 +81,8 @@ async fn a_machine_that_mined_here_is_no_stranger_on_its_next_connection_until_i
 
     let (over, hashed) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
     let nobody = AtomicU64::new(0);
-    assert_eq!(first_share("known", shares.next().unwrap(), address, &nobody).await.0, 0);
+    let counted = shares.next().unwrap();
+    assert_eq!(first_share("known", counted, address, &nobody).await.0, 0);
     let mut strangers = JoinSet::new();
     for n in 0..STRANGERS {
         let (over, hashed) = (Arc::clone(&over), Arc::clone(&hashed));
@@ -106,16 +112,22 @@ async fn a_machine_that_mined_here_is_no_stranger_on_its_next_connection_until_i
     }
     assert!(waited.iter().min().unwrap() < &FEW, "known: {waited:?}");
     // Whoever was not here before waits for all who came before him; and so does who has spoiled it.
-    let (mut new, mut spoiled) = (Vec::new(), Vec::new());
+    let (mut new, mut spoiled, mut doubled) = (Vec::new(), Vec::new(), Vec::new());
     for n in 0..3 {
         let user = format!("new{n}");
         new.push(first_share(&user, shares.next().unwrap(), address, &hashed).await);
         assert_eq!(first_share("known", bad, address, &hashed).await.0, 23);
         spoiled.push(first_share("known", shares.next().unwrap(), address, &hashed).await);
+        // With that it is known again; but a connection that has been answered is judged by what it brought itself.
+        let mut wire = Wire::of("known", address).await;
+        wire.ask_for_work(HEADER).await;
+        assert_eq!(next_share(&mut wire, counted, &hashed).await.0, 22);
+        doubled.push(next_share(&mut wire, shares.next().unwrap(), &hashed).await);
     }
     let most = |all: &[(i64, u64)]| all.iter().filter(|a| a.0 == 0).map(|a| a.1).max();
     assert!(most(&new) > Some(MANY), "new: {new:?}");
     assert!(most(&spoiled) > Some(MANY), "spoiled: {spoiled:?}");
+    assert!(most(&doubled) > Some(MANY), "doubled: {doubled:?}");
     over.store(true, Ordering::Relaxed);
     while let Some(done) = strangers.join_next().await {
         done.unwrap();

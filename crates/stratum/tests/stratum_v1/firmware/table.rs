@@ -330,15 +330,17 @@ table! {
         assert_eq!((seen[0].user_agent.as_str(), seen[0].rejected), ("bitaxe/BM1370/v2.7.0", 0));
     }
 
-    /// Ids are numbers, words, null, anything: they come back as they came, for every method.
+    /// Ids are numbers, words, null, anything: they come back as they came, whether the method is known or not.
     ids_of_every_kind_come_back_verbatim: |house| {
         let mut peer = Peer::connect(house.gateway.address());
         for id in [r#""auth""#, r#""2fe65ed2f""#, "0", "-1", "18446744073709551616", "1.50", "[]", "{\"a\":1}", "true"] {
-            peer.say(&format!(r#"{{"id":{id},"method":"mining.subscribe","params":[]}}"#));
-            let reply = peer.hear();
-            assert_eq!(reply["id"], serde_json::from_str::<Value>(id).unwrap());
-            for key in ["id", "result", "error"] {
-                assert!(reply.get(key).is_some(), "{key} is missing: ESP-Miner #916 broke on it");
+            for method in ["mining.subscribe", "mining.ping", "no.such.method"] {
+                peer.say(&format!(r#"{{"id":{id},"method":"{method}","params":[]}}"#));
+                let reply = peer.hear();
+                assert_eq!(reply["id"], serde_json::from_str::<Value>(id).unwrap());
+                for key in ["id", "result", "error"] {
+                    assert!(reply.get(key).is_some(), "{key} is missing: ESP-Miner #916 broke on it");
+                }
             }
         }
     }
