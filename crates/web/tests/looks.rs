@@ -8,11 +8,12 @@ mod house;
 
 use axum::http::Method;
 use fantoccini::key::Key;
-use gruve_web::{WebConfig, routes};
+use gruve_web::routes;
 use house::House;
 use house::browser::Browser;
 use house::chromium::Window;
 use house::furnished::furnished;
+use house::record::recorded;
 use serde_json::json;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -153,12 +154,8 @@ async fn runs_out(window: &Window, width: u32) -> Option<String> {
     (!fits).then(|| format!("runs out at the side: {found}"))
 }
 
-/// What is read and is no page: files, streams, what is for programs; and what this house has nothing to show for (the pages
-/// of a record are looked at where there is one).
-const NO_PAGES: [&str; 21] = [
-    "/proof",
-    "/proof/receipt",
-    "/proof/{lane}/{epoch}",
+/// What is read and is no page: files, streams, what is for programs.
+const NO_PAGES: [&str; 18] = [
     "/language/{code}",
     "/contracts/{id}/terms.json",
     "/contracts/{id}/statement.json",
@@ -181,7 +178,7 @@ const NO_PAGES: [&str; 21] = [
 
 #[tokio::test]
 async fn every_page_of_the_house_is_among_those_looked_at() {
-    let (house, mut me) = furnished(WebConfig::default()).await;
+    let (house, mut me) = furnished(recorded()).await;
     let mut seen = pages(&house, &mut me).await;
     seen.extend(pages(&house, &mut Browser::new(&house.app)).await);
     let all = routes(&house.state);
@@ -197,7 +194,7 @@ async fn every_page_of_the_house_is_among_those_looked_at() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn axe_finds_nothing_on_any_page_and_nothing_runs_out_at_a_phones_side() {
-    let (house, mut me) = furnished(WebConfig::default()).await;
+    let (house, mut me) = furnished(recorded()).await;
     let signed_in = pages(&house, &mut me).await;
     let signed_out = pages(&house, &mut Browser::new(&house.app)).await;
     assert!(signed_in.len() > 40, "{signed_in:#?}");
