@@ -24,7 +24,7 @@ use gruve_market::{
 use gruve_units::{Accrual, Amount, Asset, ContractId, EpochNumber, EpochRule, Hashes, Hashrate};
 use maud::{Markup, html};
 
-/// Epochs in the table on the page; the API gives more.
+/// Epochs in the table on the page; the statement has all.
 const LINES_SHOWN: usize = 100;
 /// Rows that stand open; the rest is folded away.
 const RECENT: usize = 12;
@@ -290,7 +290,7 @@ fn recent_and_older<T>(
                 summary { (what(older.len())) }
                 (table(older))
                 @if all.len() > LINES_SHOWN {
-                    p.small.soft { (say!("The newest {lines_shown} are shown; the API gives more.", lines_shown = LINES_SHOWN)) }
+                    p.small.soft { (say!("The newest {lines_shown} are shown; the statement has all.", lines_shown = LINES_SHOWN)) }
                 }
             }
         }
