@@ -336,3 +336,28 @@ async fn an_account_is_opened_with_the_keyboard_alone() {
     window.heading("Overview").await;
     window.close().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_page_that_nobody_looks_at_leaves_its_stream_until_somebody_does() {
+    let house = House::new().await;
+    let home = served(&house).await;
+    let window = Window::open(&home, 1280).await;
+    let noted = "window.made = []; window.EventSource = class extends EventSource { \
+        constructor(path) { super(path); window.made.push(this); } };";
+    window.devtools("Page.addScriptToEvaluateOnNewDocument", json!({ "source": noted })).await;
+    let looks_away = async |hidden: bool| {
+        let turn = format!(
+            "Object.defineProperty(document, 'hidden', {{ value: {hidden}, configurable: true }}); \
+             document.dispatchEvent(new Event('visibilitychange'));"
+        );
+        window.client.execute(&turn, vec![]).await.unwrap();
+    };
+    let lamp = "!document.getElementById('live-lamp').hidden";
+    window.go("/").await;
+    window.until(&format!("{lamp} && made.length === 1 && made[0].readyState === 1")).await;
+    looks_away(true).await;
+    window.until(&format!("!({lamp}) && made.length === 1 && made[0].readyState === 2")).await;
+    looks_away(false).await;
+    window.until(&format!("{lamp} && made.length === 2 && made[1].readyState === 1")).await;
+    window.close().await;
+}
