@@ -129,8 +129,9 @@
   let events;
   let refused = 0; // streams that were refused, one after another
 
+  // Only a page that is looked at takes a stream: a browser has six connections to a house for all its pages together.
   function listen() {
-    if (events && events.readyState !== EventSource.CLOSED) return;
+    if (document.hidden || events && events.readyState !== EventSource.CLOSED) return;
     events = new EventSource("/events");
     events.addEventListener("change", (event) => {
       const [count, wait, topics = ""] = event.data.split(" ");
@@ -159,9 +160,17 @@
     });
   }
 
+  function leave() {
+    events?.close();
+    light(false);
+  }
+
   listen();
-  document.addEventListener("visibilitychange", plan);
-  addEventListener("pagehide", () => events.close());
+  document.addEventListener("visibilitychange", () => {
+    if (document.hidden) leave(); else listen();
+    plan();
+  });
+  addEventListener("pagehide", leave);
   // A page that comes back as it was left.
   addEventListener("pageshow", (event) => { if (event.persisted) listen(); });
 })();

@@ -1,6 +1,7 @@
 // Checks receipts from the contract's leaf to the operator's signature, with the browser's own cryptography.
 // docs/record-format.md defines every byte. Nothing is sent anywhere; with a connection the public log is fetched
-// and the receipt's signed head is held against it.
+// and the receipt's signed head is held against it. A link may name a contract and an epoch: their receipt is fetched
+// for its owner, who is signed in, and checked.
 (() => {
   "use strict";
   const form = document.getElementById("receipt-form");
@@ -407,4 +408,20 @@
     }
   };
   form.addEventListener("submit", (e) => { e.preventDefault(); void run(); });
+
+  const checkNamed = async (contract, epoch) => {
+    show("", [say("Checking…")]);
+    try {
+      const answer = await fetch(`/contracts/${contract}/receipts.jsonl?epoch=${epoch}`);
+      // Nobody signed in is led to where one signs in; another's contract is not found.
+      if (!answer.ok || answer.redirected) throw new Error(`${answer.status}`);
+      document.getElementById("receipt-text").value = await answer.text();
+    } catch (_) {
+      return show("bad", [say("There is no receipt to check.")]);
+    }
+    await run();
+  };
+  const asked = new URLSearchParams(location.search);
+  const [contract, epoch] = ["contract", "epoch"].map((name) => asked.get(name) ?? "");
+  if (/^[0-9a-f-]{36}$/.test(contract) && /^[0-9]{1,20}$/.test(epoch)) void checkNamed(contract, epoch);
 })();

@@ -19,7 +19,7 @@ pub(crate) struct Overview {
     pub(crate) lately: Lately,
     /// Leases and metered contracts that work.
     pub(crate) running: usize,
-    /// All of them that were ever bought or started.
+    /// All of them that were ever bought or started, of those that were read.
     pub(crate) contracts: usize,
     /// When the next settlement of any of them or of a connected machine is due.
     pub(crate) next_settlement: Option<Timestamp>,

@@ -8,11 +8,12 @@ mod house;
 
 use axum::http::Method;
 use fantoccini::key::Key;
-use gruve_web::{WebConfig, routes};
+use gruve_web::routes;
 use house::House;
 use house::browser::Browser;
 use house::chromium::Window;
 use house::furnished::furnished;
+use house::record::recorded;
 use serde_json::json;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -153,12 +154,8 @@ async fn runs_out(window: &Window, width: u32) -> Option<String> {
     (!fits).then(|| format!("runs out at the side: {found}"))
 }
 
-/// What is read and is no page: files, streams, what is for programs; and what this house has nothing to show for (the pages
-/// of a record are looked at where there is one).
-const NO_PAGES: [&str; 21] = [
-    "/proof",
-    "/proof/receipt",
-    "/proof/{lane}/{epoch}",
+/// What is read and is no page: files, streams, what is for programs.
+const NO_PAGES: [&str; 18] = [
     "/language/{code}",
     "/contracts/{id}/terms.json",
     "/contracts/{id}/statement.json",
@@ -181,7 +178,7 @@ const NO_PAGES: [&str; 21] = [
 
 #[tokio::test]
 async fn every_page_of_the_house_is_among_those_looked_at() {
-    let (house, mut me) = furnished(WebConfig::default()).await;
+    let (house, mut me) = furnished(recorded()).await;
     let mut seen = pages(&house, &mut me).await;
     seen.extend(pages(&house, &mut Browser::new(&house.app)).await);
     let all = routes(&house.state);
@@ -197,7 +194,7 @@ async fn every_page_of_the_house_is_among_those_looked_at() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn axe_finds_nothing_on_any_page_and_nothing_runs_out_at_a_phones_side() {
-    let (house, mut me) = furnished(WebConfig::default()).await;
+    let (house, mut me) = furnished(recorded()).await;
     let signed_in = pages(&house, &mut me).await;
     let signed_out = pages(&house, &mut Browser::new(&house.app)).await;
     assert!(signed_in.len() > 40, "{signed_in:#?}");
@@ -337,5 +334,30 @@ async fn an_account_is_opened_with_the_keyboard_alone() {
     assert_eq!(order, ["name", "email", "password", "Show the password", "Open the account"]);
     press(&String::from(char::from(Key::Enter))).await;
     window.heading("Overview").await;
+    window.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_page_that_nobody_looks_at_leaves_its_stream_until_somebody_does() {
+    let house = House::new().await;
+    let home = served(&house).await;
+    let window = Window::open(&home, 1280).await;
+    let noted = "window.made = []; window.EventSource = class extends EventSource { \
+        constructor(path) { super(path); window.made.push(this); } };";
+    window.devtools("Page.addScriptToEvaluateOnNewDocument", json!({ "source": noted })).await;
+    let looks_away = async |hidden: bool| {
+        let turn = format!(
+            "Object.defineProperty(document, 'hidden', {{ value: {hidden}, configurable: true }}); \
+             document.dispatchEvent(new Event('visibilitychange'));"
+        );
+        window.client.execute(&turn, vec![]).await.unwrap();
+    };
+    let lamp = "!document.getElementById('live-lamp').hidden";
+    window.go("/").await;
+    window.until(&format!("{lamp} && made.length === 1 && made[0].readyState === 1")).await;
+    looks_away(true).await;
+    window.until(&format!("!({lamp}) && made.length === 1 && made[0].readyState === 2")).await;
+    looks_away(false).await;
+    window.until(&format!("{lamp} && made.length === 2 && made[1].readyState === 1")).await;
     window.close().await;
 }

@@ -7,7 +7,8 @@ use axum::http::StatusCode;
 use gruve_units::{Amount, Asset};
 use gruve_web::WebConfig;
 use house::House;
-use house::browser::Browser;
+use house::browser::{Browser, Program};
+use house::record::recorded;
 
 const UNPROCESSABLE: StatusCode = StatusCode::UNPROCESSABLE_ENTITY;
 
@@ -70,6 +71,15 @@ async fn a_customer_buys_pays_earns_and_withdraws_without_scripts() {
 
     // Too much is refused with words, and what was typed is still there.
     let ask = me.get("/withdraw?asset=BTC").await;
+    let limits = between(&ask.body, "id=\"limits-h\"", "</section>");
+    let program = Program::signed_in(&house.app, "kari").await;
+    let told = program.get("/api/v1/payouts/limits").await.json();
+    let of = told["items"].as_array().unwrap().iter().find(|l| l["asset"] == "BTC").unwrap();
+    for bound in ["one", "two_above"] {
+        let bound = of[bound]["decimal"].as_str().unwrap();
+        assert!(limits.contains(&format!(">{bound}</span>")), "{bound}: {limits}");
+    }
+    assert!(of["day"].is_null() && limits.contains("no limit"), "{told}");
     let csrf = ask.field("csrf");
     let to = house.stranger(lane);
     let wish = |amount| {
@@ -336,5 +346,38 @@ async fn pages_and_papers_say_whose_house_it_is_and_nothing_in_a_name_is_markup(
     for path in ["/statement", &invoice] {
         let page = me.get(path).await.body;
         assert!(page.contains(&format!("From {shown} to kari.")), "{path}: {page}");
+    }
+}
+
+#[tokio::test]
+async fn settlements_lead_to_the_check_of_a_receipt_where_there_is_a_record() {
+    for (config, has_record) in [(recorded(), true), (WebConfig::default(), false)] {
+        let house = House::with(config).await;
+        house.epochs(8).await;
+        let mut me = Browser::new(&house.app);
+        me.sign_up("kari").await;
+        let path = buy(&mut me).await;
+        let invoice = me.get(&path).await.body;
+        let uri = between(&invoice, "href=\"bitcoin:", "\"");
+        let (address, amount) = uri.split_once("?amount=").unwrap();
+        let lane = &house.lanes[0];
+        house.pay(lane, address, Amount::parse_decimal(Asset::Btc, amount).unwrap());
+        house.block(lane, false).await;
+        house.epochs(8).await;
+        let overview = me.get("/account").await.body;
+        let contract = between(&overview, "href=\"/contracts/", "\"");
+        let page = me.get(&format!("/contracts/{contract}")).await.body;
+        let settlements = between(&page, "id=\"settlements-h\"", "</section>");
+        assert!(settlements.contains("<td"), "something is settled: {settlements}");
+        let link = format!("href=\"/proof/receipt?contract={contract}&amp;epoch=");
+        assert_eq!(settlements.contains(&link), has_record, "{settlements}");
+        if has_record {
+            let epoch = between(settlements, &link, "\"");
+            let of_contract = format!(">{epoch}</span>");
+            let lines = between(&page, "id=\"lines-h\"", "</section>");
+            assert!(lines.contains(&of_contract), "an epoch of the contract: {epoch}");
+            let check = me.get(&format!("/proof/receipt?contract={contract}&epoch={epoch}")).await;
+            assert!(check.body.contains("id=\"receipt-form\""), "{}", check.body);
+        }
     }
 }

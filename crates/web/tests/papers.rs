@@ -63,6 +63,9 @@ async fn a_customer_downloads_terms_and_statement_and_checks_them_alone() {
     assert!(
         printed.body.contains("gruve statement check") && printed.body.contains("Settlement 1")
     );
+    let days = printed.body.split("id=\"days-h\"").nth(1).unwrap();
+    let days = &days[..days.find("</section>").unwrap()];
+    assert!(days.contains("By day") && days.contains("BTC"), "each day has a line: {days}");
     let file = page.get(&format!("{at}/terms.json")).await;
     assert!(file.header("content-disposition").starts_with("attachment; filename=\"terms-"));
     SignedTerms::parse(&file.body).unwrap().open(Some(&key)).unwrap();
@@ -74,6 +77,11 @@ async fn a_customer_downloads_terms_and_statement_and_checks_them_alone() {
         let foreign = other.get(&format!("{path}/{part}")).await;
         assert_eq!(foreign.status, StatusCode::NOT_FOUND, "{part}");
     }
+}
+
+/// As the pages show it.
+fn shown(minor: i64) -> String {
+    gruve_units::Amount::new(gruve_units::Asset::Btc, minor).decimal()
 }
 
 #[tokio::test]
@@ -95,6 +103,14 @@ async fn a_quote_says_what_it_may_earn_and_the_contract_keeps_it() {
     let bought = me.post("/api/v1/contracts", json!({ "quote": quote["quote"] })).await.json();
     let path = format!("/api/v1/contracts/{}", bought["contract"].as_str().unwrap());
     assert_eq!(me.get(&path).await.json()["forecast"], *forecast);
+    let mut own = Browser::new(&house.app);
+    own.cookies.insert("gruve".to_owned(), me.token.clone().unwrap());
+    let contract = own.get(&path.replace("/api/v1", "")).await.body;
+    let foretold = contract.split("id=\"foretold-h\"").nth(1).unwrap();
+    let foretold = &foretold[..foretold.find("</section>").unwrap()];
+    assert!(foretold.contains("Foretold and come true"), "{foretold}");
+    let expected = shown(one["expected_minor"].as_i64().unwrap());
+    assert!(foretold.contains(&expected), "{expected}: {foretold}");
     let mut page = Browser::new(&house.app);
     page.sign_up("ola").await;
     let csrf = page.get("/buy?plan=btc-lease").await.field("csrf");

@@ -95,6 +95,38 @@ async fn a_track_record_is_what_the_contracts_say_and_only_their_holders_speak_o
 }
 
 #[tokio::test]
+async fn staff_reads_reviews_page_by_page_also_those_of_one_moment() {
+    let house = House::new().await;
+    house.epochs(7).await;
+    let mut holders = Vec::new();
+    for name in ["kari", "ola", "tone"] {
+        holders.push(holder(&house, name).await);
+    }
+    house.block(&house.lanes[0], false).await;
+    house.epochs(9).await;
+    for (me, contract) in &holders {
+        let good = json!({ "stars": 4, "text": "It delivered what it said." });
+        let said = me.post(&format!("/api/v1/contracts/{contract}/review"), good).await;
+        assert_eq!(said.status, StatusCode::CREATED, "{}", said.body);
+    }
+    Program::signed_up(&house.app, "berit").await;
+    house.accounts.set_role(None, "berit", Some(Role::Owner)).await.unwrap();
+    let boss = Program::signed_in(&house.app, "berit").await;
+    let path = "/api/v1/console/plans/btc-lease/reviews";
+    let all = boss.get(path).await.json();
+    let all = all["items"].as_array().unwrap();
+    assert_eq!(all.len(), 3, "{all:?}");
+    let (mut paged, mut after) = (Vec::new(), String::new());
+    loop {
+        let page = boss.get(&format!("{path}?limit=1{after}")).await.json();
+        paged.extend(page["items"].as_array().unwrap().iter().cloned());
+        let Some(next) = page["next"].as_str() else { break };
+        after = format!("&after={next}");
+    }
+    assert_eq!(&paged, all);
+}
+
+#[tokio::test]
 async fn machines_and_contracts_by_the_meter_have_a_record_too_and_their_holders_speak() {
     let house = House::new().await;
     house.epochs(8).await;

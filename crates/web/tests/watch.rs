@@ -134,6 +134,21 @@ async fn a_silent_lane_is_told_once_when_it_begins_and_once_when_it_is_over() {
     let subjects = post.0.lock().unwrap().clone();
     assert!(subjects.contains(&"Mine: No shares arrive (btc) begins".to_owned()), "{subjects:?}");
     assert!(subjects.contains(&"Mine: No shares arrive (btc) is over".to_owned()), "{subjects:?}");
+
+    // Page by page all of them come, each once, also those that began at one moment.
+    let kari = Program::signed_in(&house.app, "kari").await;
+    let all = kari.get("/api/v1/console/alerts/all?limit=500").await.json();
+    let all = all["items"].as_array().unwrap();
+    assert!(all.len() >= 4, "{all:?}");
+    assert!(all.windows(2).any(|two| two[0]["opened_at"] == two[1]["opened_at"]), "{all:?}");
+    let (mut paged, mut after) = (Vec::new(), String::new());
+    loop {
+        let page = kari.get(&format!("/api/v1/console/alerts/all?limit=1{after}")).await.json();
+        paged.extend(page["items"].as_array().unwrap().iter().cloned());
+        let Some(next) = page["next"].as_str() else { break };
+        after = format!("&after={next}");
+    }
+    assert_eq!(&paged, all);
 }
 
 #[tokio::test]

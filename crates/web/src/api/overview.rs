@@ -18,9 +18,9 @@ answers! {
         earned: Vec<EarnedSumsBody>,
         /// Whether older lines of the month were left out of the sums of days, because there are very many.
         is_cut: bool,
-        /// Leases and metered contracts that work.
+        /// Leases and metered contracts that work, of the newest 500 of each.
         running: usize,
-        /// All of them that were ever bought or started.
+        /// All of them that were ever bought or started, of the newest 500 leases and the newest 500 by the meter.
         contracts: usize,
         /// When the next settlement of any of them or of a connected machine is due; null where nothing works.
         next_settlement: Option<Time>,

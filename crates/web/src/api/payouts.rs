@@ -152,6 +152,25 @@ pub(crate) async fn fee(
     Ok(Answer(FeeBody { asset: fee.asset, fee: amount(fee) }))
 }
 
+/// `GET /api/v1/payouts/limits`
+pub(crate) async fn limits(
+    State(state): State<AppState>,
+    _: Customer,
+) -> Result<Fine<List<LimitsBody>>, Failure> {
+    let treasury = state.treasury();
+    let of = |asset: Asset| {
+        let bounds = treasury.payout_bounds(asset)?;
+        let money = |minor| amount(Amount::new(asset, minor));
+        Some(LimitsBody {
+            asset,
+            one: money(bounds.one),
+            day: bounds.day.map(money),
+            two_above: bounds.two_above.map(money),
+        })
+    };
+    Ok(List::whole(treasury.assets().into_iter().filter_map(of)))
+}
+
 /// A payout.
 pub(crate) fn body(p: &Payout) -> PayoutBody {
     PayoutBody {
@@ -181,23 +200,4 @@ mod tests {
         assert_eq!(asset_of("ETC", &[]).unwrap(), Asset::Etc);
         assert_eq!(asset_of("ETH", &[Asset::Eth]).unwrap(), Asset::Eth, "where it is taken");
     }
-}
-
-/// `GET /api/v1/payouts/limits`
-pub(crate) async fn limits(
-    State(state): State<AppState>,
-    _: Customer,
-) -> Result<Fine<List<LimitsBody>>, Failure> {
-    let treasury = state.treasury();
-    let of = |asset: Asset| {
-        let bounds = treasury.payout_bounds(asset)?;
-        let money = |minor| amount(Amount::new(asset, minor));
-        Some(LimitsBody {
-            asset,
-            one: money(bounds.one),
-            day: bounds.day.map(money),
-            two_above: bounds.two_above.map(money),
-        })
-    };
-    Ok(List::whole(treasury.assets().into_iter().filter_map(of)))
 }

@@ -21,10 +21,10 @@ use gruve_hosting::footprint::Footprint;
 use gruve_market::{
     ContractState, ContractView, Earnings, EpochLine, QuoteForecast, SettlementLine,
 };
-use gruve_units::{Accrual, Amount, Asset, ContractId, EpochRule, Hashes, Hashrate};
+use gruve_units::{Accrual, Amount, Asset, ContractId, EpochNumber, EpochRule, Hashes, Hashrate};
 use maud::{Markup, html};
 
-/// Epochs in the table on the page; the API gives more.
+/// Epochs in the table on the page; the statement has all.
 const LINES_SHOWN: usize = 100;
 /// Rows that stand open; the rest is folded away.
 const RECENT: usize = 12;
@@ -89,7 +89,7 @@ pub(crate) async fn contract(
         }
         section.sheet #settlements data-live="lanes money" aria-labelledby="settlements-h" {
             header { h2 #settlements-h { (t("Settlements")) } span.soft.small { (t("newest first")) } }
-            (settlement_table(rule, &settlements))
+            (settlement_table(&c, rule, &settlements, state.config().record.is_some()))
         }
         section.sheet #lines data-live="lanes money" aria-labelledby="lines-h" {
             header { h2 #lines-h { (t("Epoch by epoch")) } span.soft.small { (t("newest first")) } }
@@ -290,14 +290,20 @@ fn recent_and_older<T>(
                 summary { (what(older.len())) }
                 (table(older))
                 @if all.len() > LINES_SHOWN {
-                    p.small.soft { (say!("The newest {lines_shown} are shown; the API gives more.", lines_shown = LINES_SHOWN)) }
+                    p.small.soft { (say!("The newest {lines_shown} are shown; the statement has all.", lines_shown = LINES_SHOWN)) }
                 }
             }
         }
     }
 }
 
-fn settlement_table(rule: EpochRule, settlements: &[SettlementLine]) -> Markup {
+fn settlement_table(
+    c: &ContractView,
+    rule: EpochRule,
+    settlements: &[SettlementLine],
+    has_record: bool,
+) -> Markup {
+    let receipt = |l: &SettlementLine| receipt_of(c, l).filter(|_| has_record);
     let table = |rows: &[SettlementLine]| {
         html! {
             table.cards {
@@ -312,7 +318,7 @@ fn settlement_table(rule: EpochRule, settlements: &[SettlementLine]) -> Markup {
                 } }
                 tbody { @for l in rows { tr {
                     (cell!("Settled", time(l.at)))
-                    (cell!("Epochs", epochs_of(l, rule)))
+                    (cell!("Epochs", html! { (epochs_of(l, rule)) @if let Some(of) = receipt(l) { " " (check_link(c.id, of)) } }))
                     (cell!(r "Earned", amount(l.gross)))
                     (cell!(r "Fee", amount(l.fee)))
                     (cell!(r "Maintenance", amount(l.maintenance)))
@@ -331,6 +337,19 @@ fn settlement_table(rule: EpochRule, settlements: &[SettlementLine]) -> Markup {
         |n| counted!("{n} older settlement", "{n} older settlements", n),
         table,
     )
+}
+
+/// The newest epoch of a settlement in which the contract had a claim: of those there are receipts.
+fn receipt_of(c: &ContractView, l: &SettlementLine) -> Option<EpochNumber> {
+    let newest = c.epochs.iter().map(|e| e.epoch).find(|e| *e <= l.to_epoch);
+    newest.filter(|e| *e >= l.from_epoch)
+}
+
+/// To the page that checks an epoch's receipt, filled in.
+fn check_link(contract: ContractId, at: EpochNumber) -> Markup {
+    html! { a.small href={ "/proof/receipt?contract=" (contract) "&epoch=" (at) } {
+        (t("Check it yourself")) span.visually-hidden { " " (at) }
+    } }
 }
 
 fn epochs_of(l: &SettlementLine, rule: EpochRule) -> Markup {

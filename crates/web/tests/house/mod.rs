@@ -16,6 +16,7 @@ pub mod letters;
 mod offers;
 mod paid;
 pub mod prometheus;
+pub mod record;
 
 use chain::{Chain, QuietNode};
 pub use connected::Connected;
