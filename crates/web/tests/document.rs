@@ -156,7 +156,7 @@ fn papers_of_other_rooms_are_written_as_the_document_says() {
         { "is": "judgement", "epoch": 7, "of_epoch": 6, "missing": "9", "caused": "3", "aside": "3", "part": "1" },
         { "is": "choice", "epoch": 7, "at_us": 80, "of_epoch": 6, "choice": "lapsed", "hashes": "1" },
         { "is": "owed", "epoch": 7, "of_epoch": 6, "why": "missed", "asset": "BTC", "hashes": "1", "bits": 1,
-          "per_block": "1", "price_micro": null, "due": "1", "paid_minor": 0 },
+          "per_block": "1", "price_micro": 5, "energy_usd_micro_per_th_day": 4, "due": "1", "paid_minor": 0 },
         { "is": "decision", "epoch": 7, "instant_us": 80, "price_micro": 1, "earns_micro": 1, "costs_micro": 2,
           "decision": "override", "effective_epoch": 8 },
         { "is": "pause", "epoch": 9, "from_epoch": 7, "epochs": 3 },

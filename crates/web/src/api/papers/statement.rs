@@ -397,7 +397,7 @@ papers! {
         bits: u32,
         per_block: Big,
         price_micro: Option<i64>,
-        energy_usd_micro_per_th_day: Option<u64>,
+        energy_usd_micro_per_th_day: u64 = unsaid,
         due: Big,
         paid_minor: i64,
     }
