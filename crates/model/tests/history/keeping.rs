@@ -8,7 +8,7 @@ impl History {
     /// Now and then somebody whose contract is or will be paused says so, most often one who is frozen as well, and some take it back.
     pub(super) async fn keep_running(&mut self) {
         let newest = self.contracts.len().min(RUNNING_MAX);
-        for (account, id) in self.contracts[self.contracts.len() - newest..].to_vec() {
+        for (account, id) in self.contracts[self.contracts.len() - newest..].iter().copied() {
             let view = self.w.market.contract(account, id).await.unwrap();
             let pauses = view.life.rules.unprofitable == Unprofitable::Pause;
             let runs = matches!(view.state, ContractState::Starting | ContractState::Active);
