@@ -78,7 +78,7 @@ async fn a_coin_that_never_was_is_found_with_any_node(store: Store) {
     .await;
     let difference =
         CoinDifference { coin: written(&phantom, 0), in_books: Some(sat(3 * COIN)), at_node: None };
-    assert_eq!(compared(&house).await.differences, [difference.clone()]);
+    assert_eq!(compared(&house).await.differences, std::slice::from_ref(&difference));
     house.node.set_scans(false);
     let each = compared(&house).await;
     assert_eq!((each.coins, each.differences), (2, vec![difference]));

@@ -358,7 +358,8 @@ impl<'a> Story<'a> {
         *self.node.nth.lock().unwrap() = None;
         self.restart();
         for _ in 0..4 {
-            for late in std::mem::take(&mut *self.node.late.lock().unwrap()) {
+            let late = std::mem::take(&mut *self.node.late.lock().unwrap());
+            for late in late {
                 self.bench.node.send_transaction(&late).await.unwrap();
             }
             self.clock.advance(Duration::from_secs(601));
