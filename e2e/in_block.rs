@@ -1,5 +1,5 @@
-//! An owner is paid by the block itself that a hosted machine finds, less the house's fee: the wish, the published place, jobs of
-//! its own, the chain, the page's figures, the statement, the verifiers, the books.
+//! An owner and a partner are paid by the block itself that a hosted machine finds, less the house's fee: the wish, the published
+//! place, jobs of its own, the chain, the page's figures, the statement, the verifiers, the books.
 #![allow(clippy::unwrap_used, missing_docs)]
 
 #[path = "support/record.rs"]
@@ -73,7 +73,7 @@ fn admin(config: &str, args: &[&str]) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_block_that_a_hosted_machine_finds_pays_its_owner_itself() {
+async fn a_block_that_a_hosted_machine_finds_pays_its_owner_and_a_partner_itself() {
     let dir = tempfile::tempdir().unwrap();
     let http = free_ports(3);
     let spacing = Duration::from_secs(2);
@@ -126,21 +126,26 @@ async fn a_block_that_a_hosted_machine_finds_pays_its_owner_itself() {
     let path = format!("/api/v1/machines/{}", all["items"][0]["id"].as_str().unwrap());
     kari.post(&format!("{path}/accept"), &json!({})).await.unwrap();
     let address = node.call("getnewaddress", json!([])).await.unwrap();
-    let order = json!({"address": address, "password": PASSWORD});
+    let partner = node.call("getnewaddress", json!([])).await.unwrap();
+    let partners = json!([{"address": partner, "bps": 3_000}]);
+    let order = json!({"address": address, "partners": partners, "password": PASSWORD});
     kari.post(&format!("{path}/address"), &order).await.unwrap();
     let in_block = format!("{path}/in-block");
     let wish = json!({"wanted": true, "password": PASSWORD});
     let wished = kari.post(&in_block, &wish).await.unwrap();
     assert_eq!((&wished["wanted"], &wished["paid"]), (&json!(true), &json!([])));
+    let shared = json!([{"address": address, "bps": 7_000}, {"address": partner, "bps": 3_000}]);
+    assert_eq!(wished["shared"][0]["parts"], shared, "{wished:#}");
     let _own = machine("own-1");
 
     let mature = until("a block that pays the owner is mature", PATIENCE, async || {
         let shown = kari.get(&in_block).await.ok()?;
-        shown["paid"].as_array()?.iter().find(|p| p["state"] == "mature").cloned()
+        let all = shown["paid"].as_array()?;
+        all.iter().find(|p| p["state"] == "mature" && p["output"] == 0).cloned()
     })
     .await
     .unwrap_or_else(said);
-    assert_eq!((&mature["address"], &mature["output"]), (&address, &json!(0)));
+    assert_eq!(mature["address"], address);
     let hash = mature["block"].as_str().unwrap();
     let raw = node.call("getblock", json!([hash, 0])).await.unwrap();
     let block: Block = deserialize_hex(raw.as_str().unwrap()).unwrap();
@@ -149,15 +154,19 @@ async fn a_block_that_a_hosted_machine_finds_pays_its_owner_itself() {
     assert_eq!(outputs[0].value.to_sat().to_string(), minor);
     let worth: Vec<u64> = outputs.iter().map(|o| o.value.to_sat()).filter(|v| *v > 0).collect();
     let whole: u64 = worth.iter().sum();
-    assert_eq!(
-        worth,
-        [whole - whole * 150 / 10_000, whole * 150 / 10_000],
-        "less the fee, to the last unit"
-    );
+    let fee = whole * 150 / 10_000;
+    let second = (whole - fee) * 3_000 / 10_000;
+    assert_eq!(worth, [whole - fee - second, second, fee], "less the fee, to the last unit");
+    let shown = kari.get(&in_block).await.unwrap();
+    let mut rows = shown["paid"].as_array().unwrap().iter();
+    let other = rows.find(|p| p["block"] == hash && p["output"] == 1).unwrap();
+    assert_eq!(other["address"], partner);
     let signed = kari.get(&format!("{path}/signed-terms")).await.unwrap();
     let statement = kari.get(&format!("{path}/statement")).await.unwrap();
-    let line = &statement["blocks"].as_array().unwrap().last().unwrap();
-    assert_eq!((&line["fee_bps"], &line["output"]), (&json!(150), &json!(0)), "{statement:#}");
+    let lines = statement["blocks"].as_array().unwrap();
+    let line = lines.iter().find(|line| line["output"] == 1).unwrap();
+    let part = json!({"number": 1, "others_bps": [3_000]});
+    assert_eq!((&line["fee_bps"], &line["part"]), (&json!(150), &part), "{statement:#}");
     let checked = |name: &str, statement: &Value| {
         let [terms, bills] = ["terms.json", name].map(|name| dir.path().join(name));
         std::fs::write(&terms, signed.to_string()).unwrap();
@@ -169,6 +178,9 @@ async fn a_block_that_a_hosted_machine_finds_pays_its_owner_itself() {
     assert!(holds && printed.contains("blocks paid the owner themselves"), "{printed}");
     let mut forged = statement.clone();
     forged["blocks"][0]["house_minor"] = json!(1);
+    assert!(!checked("forged.json", &forged).0);
+    let mut forged = statement.clone();
+    forged["blocks"][0]["part"]["others_bps"] = json!([2_999]);
     assert!(!checked("forged.json", &forged).0);
 
     // The house goes on to find its own.
@@ -184,8 +196,10 @@ async fn a_block_that_a_hosted_machine_finds_pays_its_owner_itself() {
     assert!(is_good, "{verdict:#}");
     let lane = &verdict["lanes"][0];
     assert!(lane["to_owners"].as_u64().unwrap() > 0, "{lane:#}");
-    let script = hex::encode(outputs[0].script_pubkey.as_bytes());
-    assert!(lane["destinations"].as_array().unwrap().contains(&json!(script)), "{lane:#}");
+    for output in &outputs[..2] {
+        let script = hex::encode(output.script_pubkey.as_bytes());
+        assert!(lane["destinations"].as_array().unwrap().contains(&json!(script)), "{lane:#}");
+    }
     let python = record::python_says(&record);
     assert!(python.starts_with("yes "), "{python}");
     let audit = run(&["admin", "audit", "--json", "--config", config]);

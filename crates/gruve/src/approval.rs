@@ -205,6 +205,16 @@ fn told(asset: Asset, lock: &Lock) -> String {
                  `--asset {asset} --explain {txid}` if the house made it, or `--asset {asset} --accept-loss {txid}`"
             )
         }
+        Lock::Paid { txid, height, payouts, .. } => {
+            let place = height.map_or("in no block now".to_owned(), |h| format!("in block {h}"));
+            format!(
+                "PAYOUTS OF {asset}: {payouts} wait alone. Transaction {txid}, {place}, stood in the chain when the house \
+                 caught up with it, and pays what they would: the house may have made it, from coins that this database does \
+                 not know, or somebody paid the address. Look at what it spends; then `--asset {asset} --explain {txid}` if the \
+                 house made it (the database is older than the chain then: say `--asset {asset} --hold` before, and look for \
+                 others), or `--asset {asset} --accept-loss {txid}`"
+            )
+        }
         Lock::Held { behind, .. } => {
             let why = behind.map_or("somebody has them wait".to_owned(), |blocks| {
                 format!(

@@ -133,7 +133,7 @@ fn told_bills(r: &HostingReport, by_key: bool) -> String {
     ));
     if r.blocks > 0 {
         out.push(format!(
-            "{} blocks paid the owner themselves, each what the published fee leaves of it (the chain has them)",
+            "{} outputs of blocks paid the owner themselves, each what the published fee leaves of it, or its part of that (the chain has them)",
             r.blocks
         ));
     }

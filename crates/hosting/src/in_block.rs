@@ -3,23 +3,25 @@
 //! A wish of a contract under SOLO whose bills come from the balance: then nothing of a block is the house's but the lane's fee for
 //! own machines, and the coinbase pays the rest to the contract's address. The address is the one that is set for the contract, with the wait
 //! that a change of it has. While the contract owes anything its blocks are paid to the house, as all others are, and
-//! credited. A wish concerns jobs that are not made yet; what a block has paid is kept here as the chain shows it, and in no
+//! credited. An owner may have named partners with the address, who share what the block pays (see `parts`). A wish concerns jobs that are not made yet; what a block has paid is kept here as the chain shows it, and in no
 //! account of the books.
 
 use crate::contract::{Address, Contract, HostingState, PayFrom, Scheme};
+use crate::parts::{self, Part, Split};
 use crate::service::{Hosting, find};
 use crate::{HostingError, Result, sql};
+use gruve_statement::hosting::BlockPart;
 use gruve_store::{Row, Tx, params};
 use gruve_units::{
     AccountId, Amount, Asset, Bps, ContractId, EpochNumber, LaneId, MachineId, Timestamp,
 };
 use std::collections::BTreeSet;
 
-/// Addresses that blocks of a lane may pay at most: for each a job of its own is made, and a record kept of it, at every
+/// Addresses, or addresses with their partners, that blocks of a lane may pay at most: for each a job of its own is made, and a record kept of it, at every
 /// change of work.
 pub const IN_BLOCK_MAX: usize = 32;
 
-/// Blocks of an owner that are listed.
+/// Outputs of blocks that are listed of an owner.
 const BLOCKS_LISTED: u32 = 100;
 
 /// Blocks of a lane that an audit asks the chain's node about: a day's of Bitcoin's, were all of them owners'. Older ones were asked
@@ -39,14 +41,16 @@ pub struct InBlock {
     pub until: Option<EpochNumber>,
     /// Where the block pays to.
     pub address: Address,
+    /// With whom it is shared: the list that counts, and one that will.
+    pub splits: Vec<Split>,
     /// Whether bills are unpaid: then the house is paid.
     pub owes: bool,
 }
 
 impl InBlock {
-    fn of(c: Contract) -> InBlock {
+    fn of(c: Contract, splits: Vec<Split>) -> InBlock {
         let Contract { account, machine, from, until, address, arrears, .. } = c;
-        InBlock { account, machine, from, until, address, owes: arrears > 0 }
+        InBlock { account, machine, from, until, address, splits, owes: arrears > 0 }
     }
 
     /// Whether blocks of this epoch are to pay the owner.
@@ -56,12 +60,41 @@ impl InBlock {
         begun && self.until.is_none_or(|until| epoch < until) && !self.owes
     }
 
-    /// The addresses that may be in force now or soon.
-    pub fn addresses(&self) -> impl Iterator<Item = &str> {
-        let next = self.address.next.as_ref().map(|(next, _)| next.as_str());
-        self.address.now.as_deref().into_iter().chain(next)
+    /// Whom blocks pay at an instant: the payout address, then its partners. Nobody but the house without an address.
+    #[must_use]
+    pub fn payees_at(&self, now: Timestamp) -> Option<Vec<Part>> {
+        match &self.address.next {
+            Some((next, from)) if *from <= now => Some(self.payees(next, |of| of <= *from)),
+            next => {
+                let until = next.as_ref().map(|(_, from)| *from);
+                let is_before = |of: Timestamp| until.is_none_or(|until| of < until);
+                self.address.now.as_ref().map(|own| self.payees(own, is_before))
+            }
+        }
+    }
+
+    /// Whom blocks pay now or soon.
+    pub fn all_payees(&self) -> impl Iterator<Item = Vec<Part>> {
+        let next = self.address.next.as_ref().map(|(_, from)| *from);
+        let now = next.map_or(Timestamp(i64::MAX), |from| Timestamp(from.0.saturating_sub(1)));
+        self.payees_at(now).into_iter().chain(next.and_then(|from| self.payees_at(from)))
+    }
+
+    /// An address with the partners of the last list so old, if that is the address's.
+    fn payees(&self, address: &str, is_of: impl Fn(Timestamp) -> bool) -> Vec<Part> {
+        let split = self.splits.iter().rev().find(|split| is_of(split.from));
+        let is_its = |split: &&Split| split.parts.first().is_some_and(|p| p.address == address);
+        match split.filter(is_its) {
+            Some(split) => split.parts.clone(),
+            None => vec![Part { address: address.to_owned(), bps: WHOLE }],
+        }
     }
 }
+
+const WHOLE: Bps = match Bps::new(Bps::ONE) {
+    Some(whole) => whole,
+    None => Bps::ZERO,
+};
 
 /// What a block paid to an owner.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -80,8 +113,12 @@ pub struct OwnBlock {
     pub address: String,
     /// How much.
     pub amount: Amount,
-    /// What else the coinbase paid: the house's fee.
+    /// What of it the house got: its fee.
     pub house: i64,
+    /// What the coinbase paid in all.
+    pub whole: i64,
+    /// Which part it is, where partners share.
+    pub part: Option<BlockPart>,
     /// The published fee that this is.
     pub fee: Option<BlockFee>,
     /// It is no longer in the chain.
@@ -109,6 +146,8 @@ impl OwnBlock {
             address: row.get("address")?,
             amount: Amount::new(row.get("asset")?, row.get("minor")?),
             house: row.get("house")?,
+            whole: row.get("whole")?,
+            part: read_part(row)?,
             fee: match row.get::<Option<Bps>>("fee_bps")? {
                 Some(bps) => Some(BlockFee { bps, least: row.get("fee_least")? }),
                 None => None,
@@ -116,6 +155,16 @@ impl OwnBlock {
             is_orphaned: row.get("is_orphaned")?,
         })
     }
+}
+
+fn read_part(row: &Row) -> Result<Option<BlockPart>> {
+    let broken = || HostingError::Broken("the parts of a block");
+    let Some(number) = row.get::<Option<i64>>("part")? else { return Ok(None) };
+    let others: Option<String> = row.get("others")?;
+    let others = others.ok_or_else(broken)?;
+    let others_bps: Vec<u16> =
+        others.split(',').map(|bps| bps.parse().map_err(|_| broken())).collect::<Result<_>>()?;
+    Ok(Some(BlockPart { number: u16::try_from(number).map_err(|_| broken())?, others_bps }))
 }
 
 impl Hosting {
@@ -151,15 +200,17 @@ impl Hosting {
             let why = "only a contract under SOLO whose bills are paid from the balance is paid by the block";
             return Err(HostingError::BadTerms(why));
         }
-        let Some(address) = c.address.at(self.clock.now()) else {
+        if c.address.at(self.clock.now()).is_none() {
             return Err(HostingError::BadTerms("set a payout address first"));
-        };
-        let others = self.in_block(tx, &c.lane).await?;
-        let mut places: BTreeSet<(AccountId, &str)> = BTreeSet::new();
-        for other in &others {
-            places.extend(other.addresses().map(|a| (other.account, a)));
         }
-        places.insert((c.account, address));
+        let splits = parts::of(tx, c.id).await?;
+        let own = InBlock::of(c.clone(), splits).payees_at(self.clock.now());
+        let others = self.in_block(tx, &c.lane).await?;
+        let mut places: BTreeSet<(AccountId, Vec<Part>)> = BTreeSet::new();
+        for other in &others {
+            places.extend(other.all_payees().map(|all| (other.account, all)));
+        }
+        places.extend(own.map(|all| (c.account, all)));
         if places.len() > IN_BLOCK_MAX {
             return Err(HostingError::BlockFull { max: IN_BLOCK_MAX });
         }
@@ -182,7 +233,13 @@ impl Hosting {
     /// The database's.
     pub async fn in_block(&self, tx: &mut Tx, lane: &LaneId) -> Result<Vec<InBlock>> {
         let rows = tx.fetch_all(sql::ALL_IN_BLOCK, &params![lane]).await?;
-        rows.iter().map(|row| Ok(InBlock::of(Contract::read(row)?))).collect()
+        let mut splits = parts::of_lane(tx, lane).await?;
+        let read = |row: &Row| -> Result<InBlock> {
+            let contract = Contract::read(row)?;
+            let splits = splits.remove(&contract.id).unwrap_or_default();
+            Ok(InBlock::of(contract, splits))
+        };
+        rows.iter().map(read).collect()
     }
 
     /// A block was connected whose coinbase pays to `paid.address`: kept for owners who have that address on the lane and
@@ -192,6 +249,10 @@ impl Hosting {
     /// The database's.
     pub async fn block_paid(&self, tx: &mut Tx, paid: &OwnBlock) -> Result<bool> {
         let OwnBlock { lane, block_hash, height, at, vout, address, amount, house, fee, .. } = paid;
+        let others = paid.part.as_ref().map(|part| {
+            let all: Vec<String> = part.others_bps.iter().map(u16::to_string).collect();
+            all.join(",")
+        });
         let owners = tx.fetch_all(sql::PAID_AT, &params![lane, address.clone()]).await?;
         for row in &owners {
             let account: AccountId = row.get("account")?;
@@ -207,7 +268,10 @@ impl Hosting {
                 amount.minor,
                 *house,
                 fee.map(|f| f.bps),
-                fee.map_or(0, |f| f.least)
+                fee.map_or(0, |f| f.least),
+                paid.whole,
+                paid.part.as_ref().map(|part| i64::from(part.number)),
+                others.clone()
             ];
             tx.execute(sql::PUT_OWN_BLOCK, &given).await?;
         }

@@ -42,6 +42,7 @@ pub mod honesty;
 mod in_block;
 mod order;
 mod paper;
+mod parts;
 mod payable;
 mod service;
 mod sql;
@@ -59,9 +60,11 @@ pub use contract::{
 pub use dispute::{PaymentDispute, PaymentWord};
 pub use ends::Ended;
 pub use error::HostingError;
+pub use gruve_statement::hosting::BlockPart;
 pub use gruve_statement::hosting::{EndedBy, HostingStatement};
 pub use in_block::{BlockFee, IN_BLOCK_MAX, InBlock, OWN_BLOCKS_AUDITED, OwnBlock};
 pub use order::{Order, Ordered, PaidOrder, Reserved, STOCK_COUNTED_MAX, UNPAID_MAX};
+pub use parts::{PART_LEAST_BPS, PARTS_MAX, Part, Split};
 pub use payable::{Payable, Payment};
 pub use service::{ADDRESS_WAIT, CONTRACTS_MAX, Hosting};
 pub use track::{HostedTrack, TRACKED_MAX};
@@ -118,6 +121,12 @@ pub const MIGRATIONS: &[Migration] = &[
         name: "disputes",
         sqlite: include_str!("../migrations/0008_disputes.sqlite.sql"),
         postgres: include_str!("../migrations/0008_disputes.postgres.sql"),
+    },
+    Migration {
+        number: 9,
+        name: "parts",
+        sqlite: include_str!("../migrations/0009_parts.sqlite.sql"),
+        postgres: include_str!("../migrations/0009_parts.postgres.sql"),
     },
 ];
 

@@ -51,7 +51,7 @@ impl Hosting {
         blocks: impl Iterator<Item = &OwnBlock>,
     ) -> Result<HostingStatement> {
         let start = c.from.ok_or(HostingError::NotNow(c.state.name()))?;
-        let blocks = blocks.take(HOSTING_BLOCKS_MAX).map(block).collect::<Result<_>>()?;
+        let blocks = blocks.take(HOSTING_BLOCKS_MAX).map(block).collect();
         let mut tx = self.store.read().await?;
         self.statement_in(&mut tx, c, start, from_bill, blocks).await
     }
@@ -148,21 +148,21 @@ fn line(b: &Bill) -> BillLine {
     }
 }
 
-fn block(b: &OwnBlock) -> Result<BlockLine> {
+fn block(b: &OwnBlock) -> BlockLine {
     let mut shown = b.block_hash;
     shown.reverse();
-    let whole = b.amount.minor.checked_add(b.house);
-    Ok(BlockLine {
+    BlockLine {
         block: hex::encode(shown),
         height: b.height,
         at_us: b.at.0,
         output: b.vout,
         address: b.address.clone(),
-        whole_minor: whole.ok_or(HostingError::Broken("a block worth more than there is"))?,
+        whole_minor: b.whole,
         fee_bps: b.fee.map(|f| f.bps.get()),
         fee_least_minor: b.fee.map_or(0, |f| f.least),
         house_minor: b.house,
         amount_minor: b.amount.minor,
+        part: b.part.clone(),
         is_orphaned: b.is_orphaned,
-    })
+    }
 }

@@ -3,6 +3,7 @@
 use crate::Order;
 use crate::certificate::{self, Certificate, CertificateError, Signed};
 use crate::contract::{Contract, HostingState, OfferTerms, Rest, sha256};
+use crate::parts::{self, Part};
 use crate::sql;
 use crate::{HostingError, MIGRATIONS, Result};
 use ed25519_dalek::SigningKey;
@@ -444,11 +445,12 @@ impl Hosting {
         address: &str,
     ) -> Result<Timestamp> {
         transact!(self.store, tx -> Result<_> => {
-            self.set_address_in(tx, account, contract, address).await
+            self.set_address_in(tx, account, contract, address, &[]).await
         })
     }
 
-    /// [`Hosting::set_address`] within the caller's transaction.
+    /// [`Hosting::set_address`] within the caller's transaction, with partners who share what blocks pay to it: those of before
+    /// share no more, once it counts.
     ///
     /// # Errors
     /// As [`Hosting::set_address`].
@@ -458,10 +460,13 @@ impl Hosting {
         account: AccountId,
         contract: ContractId,
         address: &str,
+        partners: &[Part],
     ) -> Result<Timestamp> {
-        if address.is_empty() || address.len() > ADDRESS_BYTES_MAX || !address.is_ascii() {
+        let is_one = |a: &str| !a.is_empty() && a.len() <= ADDRESS_BYTES_MAX && a.is_ascii();
+        if !is_one(address) || !partners.iter().all(|p| is_one(&p.address)) {
             return Err(HostingError::BadTerms("this is no address"));
         }
+        let parts = parts::whole(address, partners)?;
         let now = self.clock.now();
         let c = own(find(tx, contract).await?, account)?;
         // What an ended contract's work still earns goes to the address too.
@@ -476,6 +481,7 @@ impl Hosting {
             }
         };
         tx.execute(sql::SET_NEXT_ADDRESS, &given).await?;
+        parts::set(tx, contract, (now, from), &parts).await?;
         Ok(from)
     }
 

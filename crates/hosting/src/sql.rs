@@ -95,15 +95,25 @@ gruve_store::statements! {
         (SELECT contract FROM hosting_in_block WHERE wanted = 1) ORDER BY accepted_at, id");
     PAID_AT = "SELECT DISTINCT c.account AS account FROM hosting_in_block w \
         JOIN hosting_contracts c ON c.id = w.contract \
-        WHERE c.lane = $1 AND (c.address = $2 OR c.next_address = $2)";
+        WHERE c.lane = $1 AND (c.address = $2 OR c.next_address = $2 OR EXISTS \
+        (SELECT 1 FROM hosting_parts p WHERE p.contract = c.id AND p.address = $2))";
+    PARTS = "SELECT counts_from, address, bps FROM hosting_parts WHERE contract = $1 ORDER BY counts_from, n";
+    PARTS_OF_LANE = "SELECT p.contract AS contract, p.counts_from AS counts_from, p.address AS address, p.bps AS bps \
+        FROM hosting_in_block w JOIN hosting_contracts c ON c.id = w.contract \
+        JOIN hosting_parts p ON p.contract = c.id WHERE c.lane = $1 AND c.state = 'active' AND w.wanted = 1 \
+        ORDER BY p.contract, p.counts_from, p.n";
+    /// What does not count yet, and what counts no more.
+    FORGET_PARTS = "DELETE FROM hosting_parts WHERE contract = $1 AND (counts_from > $2 OR counts_from < $3)";
+    PUT_PART = "INSERT INTO hosting_parts (contract, counts_from, n, address, bps) VALUES ($1, $2, $3, $4, $5)";
     PUT_OWN_BLOCK = "INSERT INTO hosting_own_blocks (asset, block_hash, vout, account, lane, height, at, address, minor, \
-        house, fee_bps, fee_least, is_orphaned) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, 0) \
+        house, fee_bps, fee_least, whole, part, others, is_orphaned) \
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, 0) \
         ON CONFLICT (asset, block_hash, vout, account) DO UPDATE SET is_orphaned = 0";
     ORPHAN_OWN_BLOCK = "UPDATE hosting_own_blocks SET is_orphaned = 1 WHERE asset = $1 AND block_hash = $2";
     OWN_BLOCKS = "SELECT asset, block_hash, vout, account, lane, height, at, address, minor, house, fee_bps, fee_least, \
-        is_orphaned FROM hosting_own_blocks WHERE account = $1 ORDER BY at DESC, height DESC, block_hash, vout LIMIT $2";
+        COALESCE(whole, minor + house) AS whole, part, others, is_orphaned FROM hosting_own_blocks WHERE account = $1 ORDER BY at DESC, height DESC, block_hash, vout LIMIT $2";
     NEWEST_OWN_BLOCKS = "SELECT asset, block_hash, vout, account, lane, height, at, address, minor, house, fee_bps, fee_least, \
-        is_orphaned FROM hosting_own_blocks WHERE lane = $1 ORDER BY height DESC, block_hash, vout, account LIMIT $2";
+        COALESCE(whole, minor + house) AS whole, part, others, is_orphaned FROM hosting_own_blocks WHERE lane = $1 ORDER BY height DESC, block_hash, vout, account LIMIT $2";
 
     INSERT_BILL = "INSERT INTO hosting_bills (contract, n, at, from_epoch, until_epoch, energy_uj, span_us, up_us, \
         energy, fee, credit, due, paid, waived, arrears) \

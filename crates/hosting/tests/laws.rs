@@ -6,7 +6,8 @@ mod world;
 use gruve_farm::{MachineOwner, MachineState, NewInventory};
 use gruve_hosting::honesty::Verdict;
 use gruve_hosting::{
-    ADDRESS_WAIT, BlockFee, HostingError, IN_BLOCK_MAX, OfferTerms, OwnBlock, PayFrom, Scheme,
+    ADDRESS_WAIT, BlockFee, BlockPart, HostingError, IN_BLOCK_MAX, OfferTerms, OwnBlock, Part,
+    PayFrom, Scheme,
 };
 use gruve_ledger::Account;
 use gruve_store::{Store, laws};
@@ -237,7 +238,8 @@ async fn the_block_pays_whom_the_contract_allows_and_what_it_paid_is_kept(store:
     let [wish] = &wishes().await[..] else { panic!("one wish") };
     assert_eq!((wish.account, wish.machine), (kari, w.machine));
     assert_eq!(wish.address.at(w.clock.now()), Some("bc1own"), "a change waits here as everywhere");
-    assert_eq!(wish.addresses().collect::<Vec<_>>(), ["bc1own", "bc1next"]);
+    let soon: Vec<_> = wish.all_payees().map(|all| all[0].address.clone()).collect();
+    assert_eq!(soon, ["bc1own", "bc1next"]);
     assert!(wish.counts_in(from) && !wish.counts_in(EpochNumber(from.0 - 1)));
     // While a bill is unpaid the house is.
     w.epoch(from, 3_000, RATE, FULL).await;
@@ -253,6 +255,8 @@ async fn the_block_pays_whom_the_contract_allows_and_what_it_paid_is_kept(store:
         address: address.to_owned(),
         amount: btc(5_000),
         house: 25,
+        whole: 5_025,
+        part: None,
         fee: Some(BlockFee { bps: Bps::new(50).unwrap(), least: 20 }),
         is_orphaned: false,
     };
@@ -287,6 +291,79 @@ async fn the_block_pays_whom_the_contract_allows_and_what_it_paid_is_kept(store:
     connect(&block(4, "bc1own")).await;
     assert_eq!(seen(kari).await.len(), 3);
     assert_eq!(w.available(kari).await, 0, "the books have nothing of it");
+}
+
+async fn partners_share_what_blocks_pay_and_a_change_of_them_waits_a_day(store: Store) {
+    let w = world(store).await;
+    let kari = account(1);
+    let solo = OfferTerms { scheme: Scheme::Solo, ..terms(PayFrom::Balance) };
+    let id = w.hosting.offer(w.machine, kari, solo, btc(0)).await.unwrap();
+    w.hosting.accept(kari, id).await.unwrap();
+    let partner =
+        |name: &str, bps: u16| Part { address: name.to_owned(), bps: Bps::new(bps).unwrap() };
+    let set = async |address: &str, partners: &[Part]| {
+        gruve_store::transact!(w.store, tx -> Result<Timestamp, HostingError> => {
+            w.hosting.set_address_in(tx, kari, id, address, partners).await
+        })
+    };
+    let wish = async || {
+        let mut tx = w.store.read().await.unwrap();
+        w.hosting.in_block(&mut tx, &lane()).await.unwrap().remove(0)
+    };
+    let now = || w.clock.now();
+    assert!(matches!(set("bc1own", &[partner("", 500)]).await, Err(HostingError::BadTerms(_))));
+    assert!(matches!(set("bc1own", &[partner("bc1a", 99)]).await, Err(HostingError::BadTerms(_))));
+    assert!(w.hosting.splits(id).await.unwrap().is_empty(), "nothing is kept of it");
+    // With the first address they count at once.
+    set("bc1own", &[partner("bc1a", 3_000), partner("bc1b", 500)]).await.unwrap();
+    gruve_store::transact!(w.store, tx -> Result<(), HostingError> => {
+        w.hosting.set_in_block_in(tx, kari, id, true).await
+    })
+    .unwrap();
+    let first = vec![partner("bc1own", 6_500), partner("bc1a", 3_000), partner("bc1b", 500)];
+    assert_eq!(wish().await.payees_at(now()), Some(first.clone()));
+    // Others with the same address wait, and what waits is replaced by what is set next.
+    set("bc1own", &[partner("bc1thief", 9_900)]).await.unwrap();
+    let from = set("bc1own", &[partner("bc1c", 4_000)]).await.unwrap();
+    let second = vec![partner("bc1own", 6_000), partner("bc1c", 4_000)];
+    let of = wish().await;
+    assert_eq!(of.payees_at(now()), Some(first.clone()));
+    assert_eq!(of.payees_at(from), Some(second.clone()));
+    assert_eq!(of.all_payees().collect::<Vec<_>>(), [first, second.clone()]);
+    w.clock.advance(ADDRESS_WAIT);
+    assert_eq!(wish().await.payees_at(now()), Some(second.clone()));
+    // Without partners again: for them, too, a day.
+    let alone = set("bc1own", &[]).await.unwrap();
+    let of = wish().await;
+    assert_eq!(of.payees_at(now()), Some(second.clone()));
+    assert_eq!(of.payees_at(alone), Some(vec![partner("bc1own", 10_000)]));
+    let kept = w.hosting.splits(id).await.unwrap();
+    assert_eq!(kept.iter().map(|s| s.from).collect::<Vec<_>>(), [from, alone]);
+
+    // What a block pays a partner is on the owner's list, with its part.
+    let part = Some(BlockPart { number: 1, others_bps: vec![4_000] });
+    let paid = OwnBlock {
+        lane: lane(),
+        block_hash: [7; 32],
+        height: 7,
+        at: now(),
+        vout: 1,
+        address: "bc1c".to_owned(),
+        amount: btc(3_980),
+        house: 50,
+        whole: 10_000,
+        part,
+        fee: Some(BlockFee { bps: Bps::new(50).unwrap(), least: 20 }),
+        is_orphaned: false,
+    };
+    for of in [paid.clone(), OwnBlock { address: "bc1thief".to_owned(), vout: 2, ..paid.clone() }] {
+        gruve_store::transact!(w.store, tx -> Result<(), HostingError> => {
+            w.hosting.block_paid(tx, &of).await.map(drop)
+        })
+        .unwrap();
+    }
+    let mut tx = w.store.read().await.unwrap();
+    assert_eq!(w.hosting.own_blocks(&mut tx, kari).await.unwrap(), [paid]);
 }
 
 async fn blocks_of_a_lane_pay_so_many_addresses(store: Store) {
@@ -332,6 +409,7 @@ async fn blocks_of_a_lane_pay_so_many_addresses(store: Store) {
 
 laws! { hosting: [
     the_block_pays_whom_the_contract_allows_and_what_it_paid_is_kept,
+    partners_share_what_blocks_pay_and_a_change_of_them_waits_a_day,
     blocks_of_a_lane_pay_so_many_addresses,
     rows_that_cannot_be_paid_hide_no_owner_behind_them,
     earnings_less_bills_go_to_the_address_and_are_asked_for_once,

@@ -150,14 +150,18 @@ fn read_all(file: &mut File) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
+/// The epoch whose checkpoint a job holds, whose the share is, and the job's outputs: scripts with what each gets, of one that pays
+/// a single script without.
+type Paid = (EpochNumber, Option<AccountId>, Vec<(Vec<u8>, u64)>);
+
 /// An epoch's record as it was stored before the transaction.
 #[derive(Clone, Debug)]
 pub(crate) struct Stored {
     file: FileRef,
     /// The epochs of its jobs, and those whose checkpoints they commit to; 0 for none.
     checkpoints: BTreeSet<(EpochNumber, EpochNumber)>,
-    /// What blocks of its shares would have paid: the epoch whose checkpoint the job holds, whose the share is, the script.
-    paid: BTreeSet<(EpochNumber, Option<AccountId>, Vec<u8>)>,
+    /// What blocks of its shares would have paid.
+    paid: BTreeSet<Paid>,
 }
 
 /// What an entry fixed for later jobs.
@@ -227,7 +231,7 @@ fn paid_for(
     algorithm: Algorithm,
     used: &BTreeMap<JobId, RecordJob>,
     shares: &[&Counted],
-) -> BTreeSet<(EpochNumber, Option<AccountId>, Vec<u8>)> {
+) -> BTreeSet<Paid> {
     let mut whose: BTreeSet<(JobId, Option<AccountId>)> = BTreeSet::new();
     let mut last = None;
     for s in shares.iter().map(|s| s.canonical()) {
@@ -236,12 +240,19 @@ fn paid_for(
             whose.insert(own);
         }
     }
-    let scripts: BTreeMap<JobId, Vec<Vec<u8>>> =
-        used.iter().map(|(id, job)| (*id, paid(algorithm, job).unwrap_or_default())).collect();
+    let outputs = |job| {
+        let mut all = paid(algorithm, job).unwrap_or_default();
+        // What one script gets differs from job to job, and nothing hangs on it.
+        if let [(_, value)] = all.as_mut_slice() {
+            *value = 0;
+        }
+        all
+    };
+    let outputs: BTreeMap<JobId, _> = used.iter().map(|(id, job)| (*id, outputs(job))).collect();
     let mut all = BTreeSet::new();
     for (id, who) in whose {
-        let (Some(job), Some(scripts)) = (used.get(&id), scripts.get(&id)) else { continue };
-        all.extend(scripts.iter().map(|script| (job.checkpoint_epoch, who, script.clone())));
+        let (Some(job), Some(outputs)) = (used.get(&id), outputs.get(&id)) else { continue };
+        all.insert((job.checkpoint_epoch, who, outputs.clone()));
     }
     all
 }

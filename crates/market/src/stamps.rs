@@ -1,7 +1,7 @@
 //! The last checkpoints of every lane, in memory, for stamping jobs.
 
 use gruve_proof::Hash;
-use gruve_proof::places::{HouseFee, Places};
+use gruve_proof::places::{HouseFee, Payees, Places};
 use gruve_proof::summary::GENESIS;
 use gruve_units::{AccountId, Class, EpochNumber, LaneId};
 use std::collections::BTreeMap;
@@ -45,19 +45,19 @@ impl StampSource {
         cap.or(Class::new(Class::MAX)).unwrap_or(Class::ZERO)
     }
 
-    /// Whether jobs that hold the checkpoint of this epoch may pay this script to the owner of the machines they are for: it
-    /// was published with the checkpoint; and what the house takes of a block then.
+    /// Whether jobs that hold the checkpoint of this epoch may pay these scripts to the owner of the machines they are for: they
+    /// were published with the checkpoint, in these parts; and what the house takes of a block then.
     #[must_use]
     pub fn may_pay(
         &self,
         lane: &LaneId,
         checkpoint_of: EpochNumber,
         owner: AccountId,
-        script: &[u8],
+        payees: &Payees,
     ) -> Option<HouseFee> {
         let places = self.places.read().unwrap_or_else(PoisonError::into_inner);
         let (_, list) = places.get(lane).and_then(|l| l.get(&checkpoint_of))?;
-        list.has(Some(owner), script).then(|| list.fee())
+        list.has_payees(owner, payees).then(|| list.fee())
     }
 
     /// What the house takes of blocks that pay owners, by the lists that are kept, the newest first.

@@ -8,7 +8,7 @@ mod blocks;
 mod end;
 mod terms;
 
-pub use blocks::{BlockLine, HOSTING_BLOCKS_MAX};
+pub use blocks::{BlockLine, BlockPart, HOSTING_BLOCKS_MAX};
 pub use end::{EndedBy, HostingEnd};
 pub use terms::{
     Back, END_RULE, ENERGY_RULE, FEE_RULE, HOSTING_TERMS, HOSTING_TERMS_1, HOSTING_TERMS_2,

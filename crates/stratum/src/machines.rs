@@ -51,20 +51,22 @@ pub trait Machines: Send + Sync {
 pub struct Destination {
     /// Whose work these jobs are for, and nobody else's.
     pub owner: AccountId,
-    /// The output script that gets the block.
+    /// The output script that gets the block, or what the others leave of it.
     pub script: Vec<u8>,
+    /// Other scripts of the owner's, and their parts of what the house leaves, each rounded down.
+    pub others: Vec<(Vec<u8>, Bps)>,
     /// The machines.
     pub machines: BTreeSet<MachineId>,
     /// The house's part of the whole block, rounded down.
     pub fee: Bps,
-    /// No output is made below this: where it would be the house's, the owner gets all; where it would be the owner's, the
-    /// house, which credits it.
+    /// No output is made below this: where it would be the house's, the owner gets all; where it would be one of the owner's,
+    /// the house, which credits it.
     pub least: i64,
 }
 
 impl Destination {
     /// What the coinbase of a block worth `value` pays, the owner first: together exactly that. `None` where the house is to be
-    /// paid, because there would be too little for the owner.
+    /// paid, because there would be too little for one of the owner's scripts.
     #[must_use]
     pub fn outputs(&self, house: &[u8], value: i64) -> Option<Vec<(Vec<u8>, i64)>> {
         let whole = u128::from(u64::try_from(value).ok()?);
@@ -72,10 +74,23 @@ impl Destination {
         let part = i64::try_from(self.fee.of(whole)).ok()?;
         let fee = if part < self.least { 0 } else { part };
         let rest = value - fee;
-        if rest < self.least.max(1) {
+        let shared = u128::from(u64::try_from(rest).ok()?);
+        // Of less than this amounts do not tell parts in basis points from each other, and nobody could check them.
+        if !self.others.is_empty() && rest < i64::from(Bps::ONE) {
             return None;
         }
-        let mut all = vec![(self.script.clone(), rest)];
+        let (mut all, mut first) = (vec![(self.script.clone(), 0)], rest);
+        for (script, part) in &self.others {
+            let own = i64::try_from(part.of(shared)).ok()?;
+            first = first.checked_sub(own)?;
+            all.push((script.clone(), own));
+        }
+        if let Some(to) = all.first_mut() {
+            to.1 = first;
+        }
+        if all.iter().any(|(_, own)| *own < self.least.max(1)) {
+            return None;
+        }
         if fee > 0 {
             all.push((house.to_vec(), fee));
         }
@@ -118,6 +133,7 @@ mod tests {
         Destination {
             owner: AccountId::from_bytes([1; 16]),
             script: vec![0x51, 1],
+            others: Vec::new(),
             machines: BTreeSet::new(),
             fee: Bps::new(fee).unwrap(),
             least,
@@ -138,6 +154,31 @@ mod tests {
         assert_eq!(of(0, 0, 0), None, "nothing is no output");
         assert_eq!(of(10_000, 0, 5), None, "nor is what a fee of all would leave");
         assert_eq!(of(0, 0, -1), None);
+    }
+
+    #[test]
+    fn partners_share_what_the_house_leaves_and_the_first_gets_what_is_left() {
+        let part = |bps| Bps::new(bps).unwrap();
+        let others = vec![(vec![0x51, 2], part(3_000)), (vec![0x51, 3], part(500))];
+        let of = |fee, least, value| {
+            let to = Destination { others: others.clone(), ..destination(fee, least) };
+            to.outputs(&[2], value)
+        };
+        let all = of(50, 546, 312_500_001).unwrap();
+        let values: Vec<i64> = all.iter().map(|o| o.1).collect();
+        assert_eq!(values, [202_109_376, 93_281_250, 15_546_875, 1_562_500]);
+        assert_eq!(all.iter().map(|o| o.0.len()).collect::<Vec<_>>(), [2, 2, 2, 1]);
+        assert_eq!(all[2].0, [0x51, 3], "in the order that is published");
+        // The least part decides: below it the house is paid, and credits the owner all.
+        assert!(of(0, 546, 10_920).is_some());
+        assert_eq!(of(0, 546, 10_919), None);
+        assert!(of(0, 1, 10_000).is_some());
+        assert_eq!(of(0, 1, 9_999), None, "too little to tell parts by");
+        let mut greedy = Destination { others, ..destination(0, 1) };
+        greedy.others.push((vec![9], part(6_500)));
+        assert_eq!(greedy.outputs(&[2], 1_000_000), None, "nothing left for the first");
+        greedy.others.push((vec![9], part(6_500)));
+        assert_eq!(greedy.outputs(&[2], 1_000_000), None, "more than all");
     }
 
     proptest! {

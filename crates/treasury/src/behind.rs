@@ -6,29 +6,34 @@
 //! | seen | what follows |
 //! |---|---|
 //! | more blocks than an hour has, and payouts that were approved before this life began | nothing of the asset is signed until a person says so |
-//! | a block pays the address of a payout that waits what it may have been paid, from coins that are not known as ours | the same; a person says that it made the payout, or not |
+//! | a block pays the address of a payout that waits what it may have been paid, from coins that are not known as ours | that payout waits, and no other, until a person says that it was made so, or not |
 //! | addresses far behind the last one given out are paid | they are ours: a thousand are watched, not twenty |
 //!
-//! The second is seen when the house paid with coins of addresses that the backup does not know; the first is for what
+//! On account chains the first holds, too; a payment of a life that is forgotten shows there by its sender and its nonce. The second is seen when the house paid with coins of addresses that the backup does not know; the first is for what
 //! cannot be seen: a transaction that was sent and stands in no block and no pool, and that anybody who has its bytes may
-//! still send. Only who caught up is held, so that nobody can hold up payouts of a house that runs by paying an address. A
-//! short stop, or one with no payout waiting, holds nothing up.
+//! still send. Only who caught up is held, so that nobody can hold up payouts of a house that runs by paying an address; and
+//! who pays the address of an own payout during a stop holds up that payout, and nobody else's. A payout that a signer elsewhere may have
+//! signed by then cannot be held up alone: then the coin's are. A short stop, or one with no payout waiting, holds nothing up.
 
 use crate::blocks::{Standing, newest};
 use crate::books::Draft;
-use crate::spends::BatchesInBlock;
+use crate::spends::{BatchesInBlock, batch_row};
 use crate::strangers::{Explained, Matched, note_stranger, payout_explained_by};
 use crate::treasury::Wallet;
 use crate::{PayoutState, Result, Treasury, TreasuryError, sql, transaction};
 use gruve_chain::LeanBlock;
 use gruve_ledger::Account;
 use gruve_store::{Tx, params, transact};
-use gruve_units::Asset;
+use gruve_units::{Asset, PayoutId};
 use std::collections::BTreeSet;
+use std::sync::OnceLock;
 use std::sync::atomic::Ordering;
 
 /// Kept among the unexplained transactions; none has this id.
 pub(crate) const HOLD: [u8; 32] = [0; 32];
+
+const PAID_UNSEEN: &str =
+    "waits until somebody has looked: the chain shows this payment to the address already";
 
 /// Waiting payouts whose addresses a block is looked through for.
 const WAITING_MAX: u32 = 10_000;
@@ -54,16 +59,36 @@ pub(crate) struct Begin {
 }
 
 impl Treasury {
-    /// Remembers where this life begins, before its first block.
-    pub(crate) async fn note_begin(&self, tx: &mut Tx, wallet: &Wallet) -> Result<()> {
-        if wallet.began.get().is_none() {
-            let asset = wallet.asset();
+    /// Remembers where this life begins with a chain, before its first block.
+    pub(crate) async fn note_begin(
+        &self,
+        tx: &mut Tx,
+        asset: Asset,
+        began: &OnceLock<Option<Begin>>,
+    ) -> Result<()> {
+        if began.get().is_none() {
             let decided = tx.fetch_optional(sql::ANY_DECIDED, &params![asset]).await?;
             let begin = newest(tx, asset)
                 .await?
                 .map(|(top, _)| Begin { height: top.height, has_decided: decided.is_some() });
             // Whoever was first saw the same.
-            let _ = wallet.began.set(begin);
+            let _ = began.set(begin);
+        }
+        Ok(())
+    }
+
+    /// Has payouts of a coin wait where a block that is caught up with is too far from where this life began.
+    pub(crate) async fn hold_if_far(
+        &self,
+        tx: &mut Tx,
+        standing: &Standing,
+        began: Begin,
+        behind_max: u64,
+    ) -> Result<()> {
+        let behind = standing.height.saturating_sub(began.height);
+        if behind > behind_max && began.has_decided {
+            let behind = i64::try_from(behind).unwrap_or(i64::MAX);
+            self.put_hold(tx, standing.asset, behind).await?;
         }
         Ok(())
     }
@@ -79,10 +104,7 @@ impl Treasury {
     ) -> Result<()> {
         let Some(began) = wallet.began().filter(|_| wallet.is_catching_up()) else { return Ok(()) };
         let asset = standing.asset;
-        let behind = standing.height.saturating_sub(began.height);
-        if behind > wallet.behind_max && began.has_decided {
-            self.put_hold(tx, asset, i64::try_from(behind).unwrap_or(i64::MAX)).await?;
-        }
+        self.hold_if_far(tx, standing, began, wallet.behind_max).await?;
         let rows = tx.fetch_all(sql::WAITING_SCRIPTS, &params![asset, WAITING_MAX]).await?;
         let scripts = rows.iter().map(|row| row.get("script"));
         let scripts = scripts.collect::<gruve_store::Result<BTreeSet<Vec<u8>>>>()?;
@@ -93,19 +115,51 @@ impl Treasury {
             if t.coinbase || batches.contains_key(&at) {
                 continue;
             }
+            let (mut waiting, mut plans) = (BTreeSet::new(), BTreeSet::new());
             for output in t.outputs.iter().filter(|o| scripts.contains(&o.script)) {
-                let (script, value) = (&output.script, output.value);
-                if payout_explained_by(tx, asset, script, value, &[]).await?.is_some() {
-                    tracing::error!(
-                        %asset, txid = %gruve_chain::hash_to_text(&t.txid),
-                        "a block that was caught up with pays what a waiting payout would: payouts wait until \
-                         somebody has looked whether the house made it"
-                    );
-                    // One that spends coins of ours stands there already, and stays as it is.
-                    note_stranger(tx, standing, t, 0).await?;
-                    break;
+                // Each that it may have made: which of several like it, a person says.
+                let key = params![asset, &output.script[..], output.value];
+                for row in tx.fetch_all(sql::PAYOUTS_EXPLAINED, &key).await? {
+                    waiting.insert(row.get::<PayoutId>("id")?);
+                    plans.extend(row.get::<Option<[u8; 16]>>("batch")?);
                 }
             }
+            if waiting.is_empty() {
+                continue;
+            }
+            tracing::error!(
+                %asset, txid = %gruve_chain::hash_to_text(&t.txid), payouts = waiting.len(),
+                "a block that was caught up with pays what waiting payouts would: they wait until somebody has looked \
+                 whether the house made it"
+            );
+            // One that spends coins of ours stands there already, and stays as it is.
+            note_stranger(tx, standing, t, 0).await?;
+            self.hold_paid(tx, asset, t.txid, &waiting, &plans).await?;
+        }
+        Ok(())
+    }
+
+    /// Has payouts wait that a transaction may have made; those planned with them are planned anew.
+    async fn hold_paid(
+        &self,
+        tx: &mut Tx,
+        asset: Asset,
+        txid: [u8; 32],
+        waiting: &BTreeSet<PayoutId>,
+        plans: &BTreeSet<[u8; 16]>,
+    ) -> Result<()> {
+        for plan in plans {
+            if batch_row(tx, *plan).await?.state != "funded" {
+                // Signed elsewhere, perhaps: without these rows the coin waits.
+                return Ok(());
+            }
+        }
+        for plan in plans {
+            self.void_batch(tx, asset, *plan, self.now()).await?;
+        }
+        for id in waiting {
+            tx.execute(sql::PUT_PAID_UNSEEN, &params![asset, txid, *id]).await?;
+            tx.execute(sql::SET_PAYOUT_REASON, &params![*id, PAID_UNSEEN]).await?;
         }
         Ok(())
     }

@@ -115,7 +115,7 @@ impl Treasury {
     ) -> Result<BlockEffects> {
         let wallet = self.wallet(asset)?;
         let this = BlockRef { height, hash: block.hash };
-        self.note_begin(tx, wallet).await?;
+        self.note_begin(tx, asset, &wallet.began).await?;
         let Some(standing) = self.begin_block(tx, asset, &this, &block.prev).await? else {
             let rewards = wallet.rewards(height, block)?.into_iter().collect();
             return Ok(BlockEffects { rewards, repeated: true, ..BlockEffects::default() });

@@ -8,7 +8,7 @@ use crate::moves::{promised, reserve};
 use crate::select::{Choice, Costs, INPUTS_MAX, Wish, choose};
 use crate::spends::batch_row;
 use crate::sql;
-use crate::strangers::is_locked;
+use crate::strangers::{is_locked, pays_unseen};
 use crate::transaction::{self, Coin};
 use crate::treasury::Wallet;
 use crate::{PayoutState, Rate, Result, Treasury, TreasuryError};
@@ -230,7 +230,7 @@ impl Treasury {
             }
             let plan = transaction::from_bytes(&row.unsigned_tx)?;
             let (coins, all_usable) = self.coins_of(tx, &row, &plan).await?;
-            if !all_usable || is_disputed(tx, batch).await? {
+            if !all_usable || is_disputed(tx, batch).await? || pays_unseen(tx, batch).await? {
                 return self.void_batch(tx, wallet.asset(), batch, self.now()).await;
             }
             let signed = transaction::sign(&plan, &coins, &wallet.keys)?;

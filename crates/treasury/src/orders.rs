@@ -19,7 +19,7 @@ use crate::funding::{is_disputed, read_coin};
 use crate::keys::Keychain;
 use crate::order;
 use crate::spends::batch_row;
-use crate::strangers::is_locked;
+use crate::strangers::{is_locked, pays_unseen};
 use crate::transaction::{self, Coin};
 use crate::treasury::Wallet;
 use crate::{Payer, PayerProgress, PayoutState, Result, Treasury, TreasuryError, sql};
@@ -172,7 +172,7 @@ impl Treasury {
             }
             let plan = transaction::from_bytes(&row.unsigned_tx)?;
             let all_usable = self.coins_of(tx, &row, &plan).await?.1;
-            if !all_usable || is_disputed(tx, batch).await? {
+            if !all_usable || is_disputed(tx, batch).await? || pays_unseen(tx, batch).await? {
                 return self.void_batch(tx, wallet.asset(), batch, self.now()).await;
             }
             if tx.execute(sql::ORDER_BATCH, &params![batch]).await? != 1 {

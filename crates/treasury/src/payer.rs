@@ -183,7 +183,7 @@ impl Payer {
         if wallet.began.get().is_none() {
             // Before customers of this life ask for anything, whether the chain can be followed yet or not.
             let mut tx = self.treasury.0.store.read().await?;
-            self.treasury.note_begin(&mut tx, wallet).await?;
+            self.treasury.note_begin(&mut tx, wallet.asset(), &wallet.began).await?;
         }
         // Sending what is signed does not wait for anything that follows and may fail.
         let sent = self.send_signed(wallet, progress).await;

@@ -5,7 +5,7 @@ use crate::books::Draft;
 use crate::select::output_weight;
 use crate::spends::payouts_of;
 use crate::sql;
-use crate::strangers::is_locked;
+use crate::strangers::{is_locked, is_paid_unseen};
 use crate::treasury::Wallet;
 use crate::{
     Approval, Keychain, NewPayout, Payout, PayoutQuote, PayoutState, Rate, Result, Treasury,
@@ -258,7 +258,7 @@ impl Treasury {
             if payout.state == PayoutState::Cancelled {
                 return Ok(());
             }
-            if is_locked(tx, payout.amount.asset).await? {
+            if is_locked(tx, payout.amount.asset).await? || is_paid_unseen(tx, id).await? {
                 // It may have been paid in a life that these tables do not know: cancelled, it could be asked for anew.
                 return Err(TreasuryError::TooLate { state: payout.state, wanted: "cancelled" });
             }

@@ -205,13 +205,27 @@ gruve_store::statements! {
     RESERVED_POINTS = "SELECT txid, vout, value FROM treasury_reservations WHERE batch = $1";
 
     // What nothing of ours explains.
-    ANY_LOCK = "SELECT 1 AS one FROM treasury_strangers WHERE asset = $1 AND verdict IS NULL
+    /// One that spends nothing of ours and may have made payouts holds up these alone.
+    ANY_LOCK = "SELECT 1 AS one FROM treasury_strangers s WHERE s.asset = $1 AND s.verdict IS NULL
+        AND NOT (s.value = 0 AND EXISTS (SELECT 1 FROM treasury_paid_unseen h
+            WHERE h.asset = s.asset AND h.txid = s.txid))
         UNION ALL SELECT 1 AS one FROM treasury_doubted_coins WHERE asset = $1 LIMIT 1";
     INSERT_STRANGER = "INSERT INTO treasury_strangers (asset, txid, height, value, form, seen_at)
         VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (asset, txid) DO UPDATE SET height = $3";
     STRANGERS_GONE = "UPDATE treasury_strangers SET height = NULL WHERE asset = $1 AND height = $2";
-    STRANGERS = "SELECT txid, height, value, seen_at FROM treasury_strangers
-        WHERE asset = $1 AND verdict IS NULL ORDER BY seen_at, txid LIMIT 50";
+    STRANGERS = "SELECT s.txid AS txid, s.height AS height, s.value AS value, s.seen_at AS seen_at,
+        (SELECT COUNT(*) FROM treasury_paid_unseen h WHERE h.asset = s.asset AND h.txid = s.txid) AS payouts
+        FROM treasury_strangers s WHERE s.asset = $1 AND s.verdict IS NULL
+        ORDER BY s.seen_at, s.txid LIMIT 50";
+    PUT_PAID_UNSEEN = "INSERT INTO treasury_paid_unseen (asset, txid, payout) VALUES ($1, $2, $3)
+        ON CONFLICT DO NOTHING";
+    PAID_UNSEEN = "SELECT 1 AS one FROM treasury_paid_unseen h
+        JOIN treasury_strangers s ON s.asset = h.asset AND s.txid = h.txid AND s.verdict IS NULL
+        WHERE h.payout = $1 LIMIT 1";
+    PAID_UNSEEN_IN_BATCH = "SELECT 1 AS one FROM treasury_payouts p
+        JOIN treasury_paid_unseen h ON h.payout = p.id
+        JOIN treasury_strangers s ON s.asset = h.asset AND s.txid = h.txid AND s.verdict IS NULL
+        WHERE p.batch = $1 LIMIT 1";
     STRANGER = "SELECT height, value, form FROM treasury_strangers
         WHERE asset = $1 AND txid = $2 AND verdict IS NULL";
     JUDGE_STRANGER = "UPDATE treasury_strangers SET verdict = $3, decided_by = $4, decided_at = $5

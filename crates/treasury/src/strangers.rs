@@ -9,7 +9,7 @@
 //! |---|---|
 //! | a block spends our coins as no plan of ours does | payouts of the asset wait, for good |
 //! | after a start, the node's pool spends a coin of ours that no plan of ours spends | the same |
-//! | a block that is caught up with pays what a waiting payout would ([`crate::behind`]) | the same |
+//! | a block that is caught up with pays what a waiting payout would ([`crate::behind`]) | that payout waits |
 //! | a person says that it is ours | the payouts and sweeps it made are booked as made by it |
 //! | a person says that it was not a payout | it stays booked as the loss that it is |
 //!
@@ -43,6 +43,17 @@ pub enum Lock {
         height: Option<u64>,
         /// What of ours it spends.
         spent: Amount,
+        /// When it was first seen.
+        seen: Timestamp,
+    },
+    /// A transaction in the chain pays what payouts that wait would, and spends no coin that is known as ours: these alone wait.
+    Paid {
+        /// Its id as explorers write it.
+        txid: String,
+        /// The block it stands in; none while a reorganisation has taken it away.
+        height: Option<u64>,
+        /// How many payouts wait for it.
+        payouts: u64,
         /// When it was first seen.
         seen: Timestamp,
     },
@@ -86,6 +97,16 @@ pub(crate) struct Matched {
 /// Whether something unexplained holds up an asset's payouts.
 pub(crate) async fn is_locked(tx: &mut Tx, asset: Asset) -> Result<bool> {
     Ok(tx.fetch_optional(sql::ANY_LOCK, &params![asset]).await?.is_some())
+}
+
+/// Whether a payout waits because the chain shows what may have been its payment.
+pub(crate) async fn is_paid_unseen(tx: &mut Tx, payout: PayoutId) -> Result<bool> {
+    Ok(tx.fetch_optional(sql::PAID_UNSEEN, &params![payout]).await?.is_some())
+}
+
+/// Whether a planned transaction makes such a payout.
+pub(crate) async fn pays_unseen(tx: &mut Tx, batch: [u8; 16]) -> Result<bool> {
+    Ok(tx.fetch_optional(sql::PAID_UNSEEN_IN_BATCH, &params![batch]).await?.is_some())
 }
 
 /// The first payout that paying `value` to `script` may have made, and that is not in `taken`.
@@ -174,11 +195,13 @@ impl Treasury {
                 locks.push(Lock::Held { behind, seen: row.get("seen_at")? });
                 continue;
             }
-            locks.push(Lock::Unexplained {
-                txid: written_id(asset, &row.get("txid")?),
-                height: row.get("height")?,
-                spent: Amount::new(asset, row.get("value")?),
-                seen: row.get("seen_at")?,
+            let txid = written_id(asset, &row.get("txid")?);
+            let (height, seen) = (row.get("height")?, row.get("seen_at")?);
+            let (spent, payouts): (i64, u64) = (row.get("value")?, row.get("payouts")?);
+            locks.push(if spent == 0 && payouts > 0 {
+                Lock::Paid { txid, height, payouts, seen }
+            } else {
+                Lock::Unexplained { txid, height, spent: Amount::new(asset, spent), seen }
             });
         }
         for row in tx.fetch_all(sql::DOUBTED, &params![asset]).await? {

@@ -67,8 +67,10 @@ impl Lives {
 
     async fn unexplained(&self) -> String {
         let locks = self.house.treasury.payout_locks(ASSET).await.unwrap();
-        let [Lock::Unexplained { txid, .. }] = &locks[..] else { panic!("{locks:?}") };
-        txid.clone()
+        match &locks[..] {
+            [Lock::Unexplained { txid, .. } | Lock::Paid { txid, .. }] => txid.clone(),
+            _ => panic!("{locks:?}"),
+        }
     }
 
     async fn state(&self, id: PayoutId) -> PayoutState {
@@ -255,6 +257,51 @@ async fn a_stop_holds_up_only_what_was_approved_long_before(on_postgres: bool) {
     assert_eq!(lives.state(held).await, PayoutState::Confirmed);
 }
 
+async fn who_pays_an_own_payout_during_a_stop_holds_up_nobody_elses(on_postgres: bool) {
+    let mut lives = Lives::begin(on_postgres).await;
+    lives.house.top_up(2, 20 * COIN).await;
+    lives.house.top_up(3, 20 * COIN).await;
+    // One that is planned together with another's, and one like it.
+    lives.house.treasury.break_off_with(Arc::new(Planned));
+    let own = lives.house.request(1, 3 * COIN, &stranger(1).0).await.unwrap();
+    let planned = lives.house.request(2, 2 * COIN, &stranger(2).0).await.unwrap();
+    assert!(lives.house.payer.step().await.is_err());
+    let like = lives.house.request(1, 3 * COIN, &stranger(1).0).await.unwrap();
+    let later = lives.house.request(3, COIN, &stranger(3).0).await.unwrap();
+    lives.house.pay(&stranger(1).0, 3 * COIN);
+    lives.house.chain.mine(&[0x51], |_| true);
+
+    lives.house.restart();
+    lives.live_on(4).await;
+    for (id, state) in [
+        (own, PayoutState::Approved),
+        (like, PayoutState::Approved),
+        (planned, PayoutState::Confirmed),
+        (later, PayoutState::Confirmed),
+    ] {
+        assert_eq!(lives.state(id).await, state);
+    }
+    let paid = [1, 2, 3].map(|n| lives.times_paid(n));
+    assert_eq!(paid, [1, 1, 1], "the first by somebody");
+    let locks = lives.house.treasury.payout_locks(ASSET).await.unwrap();
+    let [Lock::Paid { txid, payouts: 2, .. }] = &locks[..] else { panic!("{locks:?}") };
+    // It may have been made: neither is taken back and asked for anew, over restarts.
+    lives.house.restart();
+    lives.live_on(2).await;
+    for id in [own, like] {
+        let cancelled = lives.house.treasury.cancel_payout(fake::account(1), id).await;
+        assert!(matches!(cancelled, Err(TreasuryError::TooLate { .. })), "{cancelled:?}");
+        assert!(lives.house.payout(id).await.reason.unwrap().contains("somebody has looked"));
+    }
+    assert_eq!(lives.times_paid(1), 1);
+    lives.house.treasury.accept_loss(ASSET, txid, "somebody").await.unwrap();
+    lives.live_on(3).await;
+    assert_eq!(lives.state(own).await, PayoutState::Confirmed);
+    assert_eq!(lives.state(like).await, PayoutState::Confirmed);
+    assert_eq!(lives.times_paid(1), 3);
+    lives.house.check().await;
+}
+
 /// Breaks off right after a plan is stored.
 struct Planned;
 
@@ -340,4 +387,5 @@ on_both! {
     a_payout_from_coins_that_nobody_watches_is_not_paid_again / unwatched_since_the_backup,
     what_was_sent_and_is_nowhere_is_not_paid_again / sent_and_nowhere,
     a_stop_holds_up_only_what_was_approved_long_before / stopped,
+    who_pays_an_own_payout_during_a_stop_holds_up_nobody_elses / paid_by_somebody,
 }

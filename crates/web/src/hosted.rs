@@ -12,7 +12,7 @@ use gruve_farm::{FarmError, Inventory, Note, SitePower, Speaker, Ticket, TicketI
 use gruve_hosting::footprint::Footprint;
 use gruve_hosting::{
     Contract, HostedMachine, HostingError, HostingKind, HostingStatement, OfPlan, OfferTerms,
-    Order, PayFrom,
+    Order, PARTS_MAX, Part, PayFrom,
 };
 use gruve_ledger::LedgerError;
 use gruve_market::metered::Period;
@@ -289,26 +289,41 @@ impl AppState {
     }
 
     /// Sets where the coins of a machine go, once the address is known to be one of its chain, and one that the
-    /// account's payouts may go to.
+    /// account's payouts may go to; the same holds for each partner who shares what blocks pay.
     pub(crate) async fn address_hosting(
         &self,
         asker: &Asker<'_>,
         id: ContractId,
         address: &str,
+        partners: &[Part],
     ) -> Result<(), Failure> {
         let account = asker.customer.account;
         let contract = self.own_hosting(account, id).await?;
         let asset = self.market().lane(&contract.lane).map_err(|e| Failure::of(&e))?.asset;
-        let payable = self.treasury().may_go_to(asset, address).await;
-        payable.map_err(|e| treasury_failure(&e))?;
+        if partners.len() >= PARTS_MAX {
+            return Err(Failure::refused("A block pays at most eight addresses of an owner."));
+        }
+        let all = || std::iter::once(address).chain(partners.iter().map(|p| p.address.as_str()));
+        for to in all() {
+            let payable = self.treasury().may_go_to(asset, to).await;
+            payable.map_err(|e| treasury_failure(&e))?;
+        }
         self.prove_again(asker).await?;
-        let allowed = self.accounts().may_pay_to(account, asset, address).await;
-        allowed.map_err(|e| accounts_failure(&e))?;
+        for to in all() {
+            let allowed = self.accounts().may_pay_to(account, asset, to).await;
+            allowed.map_err(|e| accounts_failure(&e))?;
+        }
         let set = transact!(self.store(), tx -> Result<Timestamp, HandError> => {
-            let from = self.hosting().set_address_in(tx, account, id, address).await?;
+            let from = self.hosting().set_address_in(tx, account, id, address, partners).await?;
             let serial = self.serial_of(tx, contract.machine).await?;
             let when = gruve_accounts::date_text(from);
-            let told = format!("What your machine {serial} earns goes to {address} from {when} on.");
+            let mut told =
+                vec![format!("What your machine {serial} earns goes to {address} from {when} on.")];
+            told.extend(partners.iter().map(|Part { address, bps }| {
+                let part = crate::view::basis_points(*bps);
+                format!("Of blocks that pay you themselves {part} go to {address}.")
+            }));
+            let told = told.join(" ");
             self.accounts().tell_owner(tx, account, &told).await?;
             Ok(from)
         });

@@ -352,6 +352,72 @@ async fn an_owner_says_that_the_block_is_to_pay_unless_the_lane_takes_all() {
     }
 }
 
+#[tokio::test]
+async fn an_owner_names_partners_who_share_what_blocks_pay() {
+    let house = House::new().await;
+    let lane = &house.lanes[0];
+    let kari = Program::signed_up(&house.app, "kari").await;
+    let me = account(&house, "kari").await;
+    let id = offered_paying(&house, me, PayFrom::Balance).await;
+    let path = format!("/api/v1/machines/{id}");
+    kari.post(&format!("{path}/accept"), json!({})).await;
+    let [own, ola, per] = [(); 3].map(|()| house.stranger(lane));
+    let set = async |partners: serde_json::Value, password: &str| {
+        let body = json!({ "address": own, "partners": partners, "password": password });
+        kari.post(&format!("{path}/address"), body).await
+    };
+    let shared = async || {
+        let said = kari.get(&format!("{path}/in-block")).await.json();
+        said["shared"].as_array().unwrap().clone()
+    };
+    let part = |address: &str, bps: u16| json!({ "address": address, "bps": bps });
+    let houses = house.treasury.capital_address(lane.asset).unwrap();
+    let many: Vec<_> = (0..8).map(|_| part(&house.stranger(lane), 100)).collect();
+    for (wrong, why) in [
+        (json!([part(&houses, 500)]), "the house's own"),
+        (json!([part(&ola, 99)]), "at least 1 %"),
+        (json!([part(&ola, 9_901)]), "below 1 %"),
+        (json!([part(&ola, 10_001)]), "at most the whole"),
+        (json!([part(&own, 500)]), "twice"),
+        (json!([part("nowhere", 500)]), "address"),
+        (json!(many), "eight addresses"),
+    ] {
+        let refused = set(wrong, PASSWORD).await;
+        assert_eq!(refused.status, StatusCode::UNPROCESSABLE_ENTITY, "{}", refused.body);
+        assert!(refused.body.contains(why), "{why}: {}", refused.body);
+        assert!(shared().await.is_empty(), "nothing is set");
+    }
+    let both = json!([part(&ola, 3_000), part(&per, 1_250)]);
+    assert_eq!(set(both.clone(), "no").await.status, StatusCode::UNAUTHORIZED);
+    let done = set(both, PASSWORD).await;
+    assert_eq!(done.status, StatusCode::OK, "{}", done.body);
+    let parts = json!([part(&own, 5_750), part(&ola, 3_000), part(&per, 1_250)]);
+    let lists = shared().await;
+    assert_eq!((lists.len(), &lists[0]["parts"]), (1, &parts));
+
+    // On the page as well: a change, which waits for a day.
+    let mut page = Browser::new(&house.app);
+    page.cookies.insert("gruve".to_owned(), kari.token.clone().unwrap());
+    let machine = format!("/machines/{id}");
+    let shown = page.get(&machine).await;
+    assert!(shown.body.contains(&ola) && shown.body.contains("30.00 %"), "{}", shown.body);
+    let csrf = shown.field("csrf");
+    let lines = format!("{per} 12.5 %\r\n");
+    let fields = [
+        ("csrf", csrf.as_str()),
+        ("address", own.as_str()),
+        ("partners", lines.as_str()),
+        ("password", PASSWORD),
+    ];
+    page.post(&format!("{machine}/address"), &fields).await;
+    let lists = shared().await;
+    assert_eq!((lists.len(), &lists[0]["parts"]), (2, &parts));
+    assert_eq!(lists[1]["parts"], json!([part(&own, 8_750), part(&per, 1_250)]));
+    let fields = [("csrf", csrf.as_str()), ("address", own.as_str()), ("partners", "nonsense")];
+    let refused = page.post(&format!("{machine}/address"), &fields).await;
+    assert!(refused.body.contains("part in percent"), "{}", refused.body);
+}
+
 /// Keeps what it is handed.
 #[derive(Default)]
 struct Sink(Mutex<Vec<String>>);

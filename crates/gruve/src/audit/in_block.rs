@@ -3,8 +3,8 @@
 //! | what | is held against |
 //! |---|---|
 //! | output, amount, address, the whole block | the block as the lane's node has it, at its height |
-//! | what the house got | the published fee of the whole |
-//! | the owner's place | the lists that the log named two epochs before the block's, or earlier |
+//! | what the house got, and what each of several partners | the published fee of the whole, and their parts of the rest |
+//! | the owner's place, or the partners' in their parts | the lists that the log named two epochs before the block's, or earlier |
 //!
 //! Looked at are a lane's newest [`gruve_hosting::OWN_BLOCKS_AUDITED`] that their owners' machines found. A node that does not answer
 //! is no finding, nor is a chain that was reorganised while the house stood still: it takes back what was replaced when it runs.
@@ -14,12 +14,12 @@ use crate::house::record::folder_of;
 use crate::house::{Parts, nodes};
 use gruve_chain::follow::{BlockChain, Followable as _};
 use gruve_chain::{BlockRef, ChainParams, Family, LeanBlock, hash_to_text, script_for_address};
-use gruve_hosting::OwnBlock;
-use gruve_proof::places::{HouseFee, Places};
+use gruve_hosting::{OWN_BLOCKS_AUDITED, OwnBlock};
+use gruve_proof::places::{HouseFee, Payees, Places};
 use gruve_proof::publish::data_path;
 use gruve_proof::summary::FileRef;
 use gruve_store::Tx;
-use gruve_units::{AccountId, EpochNumber};
+use gruve_units::{AccountId, Bps, EpochNumber};
 use std::fs;
 
 /// Entries before a block's that may name the owner's place: a job holds the checkpoint of one of the last few.
@@ -69,12 +69,21 @@ pub(super) async fn audit(
         if let Err(what) = is_shared(block) {
             find(&what);
         }
+        let paid = match payees(&params, &newest, (*owner, block)) {
+            Ok(Some(paid)) => paid,
+            // The others are beyond those that are looked at.
+            Ok(None) => continue,
+            Err(what) => {
+                find(&what);
+                continue;
+            }
+        };
         if lists.is_none() {
             let all = parts.market.published_places(tx, &lane.id).await;
             lists = Some(all.map_err(|e| e.to_string())?);
         }
         let named = lists.as_deref().unwrap_or_default();
-        if let Err(what) = was_published(config, &params, named, epoch, (*owner, block)) {
+        if let Err(what) = was_published(config, named, epoch, (*owner, &paid, block)) {
             find(&what);
         }
         audited.to_ask.push(block.clone());
@@ -111,25 +120,60 @@ fn is_shared(block: &OwnBlock) -> Result<(), String> {
     let fee = block.fee.ok_or("the house got another part of it than any published fee")?;
     let negative = |_| "a fee or an amount is negative".to_owned();
     let least = u64::try_from(fee.least).map_err(negative)?;
-    let whole = block.amount.minor.checked_add(block.house).ok_or("an amount does not fit")?;
-    let whole = u64::try_from(whole).map_err(negative)?;
+    let whole = u64::try_from(block.whole).map_err(negative)?;
     let house = u64::try_from(block.house).map_err(negative)?;
     let due = HouseFee { bps: fee.bps, least }.of(whole);
-    match house == due {
-        true => Ok(()),
-        false => Err(format!("the house got {house} of {whole} and its fee is {due}")),
+    if house != due {
+        return Err(format!("the house got {house} of {whole} and its fee is {due}"));
     }
+    // Neither is negative.
+    let rest = block.whole - block.house;
+    let part = block.part.as_ref().map_or(Ok(rest), |part| part.of(rest))?;
+    match block.amount.minor == part {
+        true => Ok(()),
+        false => Err(format!("an output pays {} and its part is {part}", block.amount.minor)),
+    }
+}
+
+/// Whom a block paid beside the house, by all outputs of it that are written; `None` where some may be beyond those looked at.
+fn payees(
+    params: &ChainParams,
+    newest: &[(AccountId, OwnBlock)],
+    (owner, block): (AccountId, &OwnBlock),
+) -> Result<Option<Payees>, String> {
+    let script = |address: &str| script_for_address(params, address).map_err(|e| e.to_string());
+    let Some(part) = &block.part else { return Ok(Some(Payees::one(script(&block.address)?))) };
+    let is_its = |other: &&OwnBlock| {
+        other.block_hash == block.block_hash
+            && other.part.as_ref().is_some_and(|p| p.others_bps == part.others_bps)
+    };
+    let all = newest.iter().filter(|(of, _)| *of == owner).map(|(_, other)| other);
+    let mut all: Vec<&OwnBlock> = all.filter(is_its).collect();
+    all.sort_by_key(|other| other.part.as_ref().map(|p| p.number));
+    let numbers = all.iter().filter_map(|other| other.part.as_ref().map(|p| p.number));
+    if !numbers.map(usize::from).eq(0..=part.others_bps.len()) {
+        let is_cut = newest.len() >= usize::try_from(OWN_BLOCKS_AUDITED).unwrap_or(usize::MAX)
+            && newest.last().is_some_and(|(_, last)| last.block_hash == block.block_hash);
+        let what = "not all of the addresses that shared it are written";
+        return if is_cut { Ok(None) } else { Err(what.to_owned()) };
+    }
+    let mut scripts = Vec::with_capacity(all.len());
+    for other in all {
+        scripts.push(script(&other.address)?);
+    }
+    let first = scripts.remove(0);
+    let parts = part.others_bps.iter().map(|bps| Bps::new(*bps).ok_or("a part of more than all"));
+    let parts = parts.collect::<Result<Vec<_>, _>>()?;
+    Ok(Some(Payees { script: first, others: scripts.into_iter().zip(parts).collect() }))
 }
 
 /// Whether the owner's place stood in a list before the block's work, with the fee.
 fn was_published(
     config: &Config,
-    params: &ChainParams,
     named: &[(EpochNumber, FileRef)],
     epoch: EpochNumber,
-    (owner, block): (AccountId, &OwnBlock),
+    (owner, paid, block): (AccountId, &Payees, &OwnBlock),
 ) -> Result<(), String> {
-    let script = script_for_address(params, &block.address).map_err(|e| e.to_string())?;
     let end = named.partition_point(|(of, _)| *of <= epoch.back(2));
     let mut seen = None;
     for (_, file) in named[..end].iter().rev().take(ENTRIES_BACK) {
@@ -142,11 +186,11 @@ fn was_published(
         let list = Places::read(bytes.as_slice(), &block.lane);
         let list = list.map_err(|e| format!("{}: {e}", path.display()))?;
         let is_its_fee = block.fee.is_some_and(|fee| fee.bps == list.fee().bps);
-        if list.has(Some(owner), &script) && is_its_fee {
+        if list.has_payees(owner, paid) && is_its_fee {
             return Ok(());
         }
     }
-    Err("its owner's place was not published before, or with another fee".to_owned())
+    Err("its owner's place was not published before, in other parts or with another fee".to_owned())
 }
 
 /// The block as the node has it, or that it is not where it should be; why the node could not be asked.
@@ -206,7 +250,10 @@ fn is_as(chain: &LeanBlock, params: &ChainParams, block: &OwnBlock) -> Result<()
         ));
     }
     let whole = coinbase.outputs.iter().try_fold(0_i64, |sum, o| sum.checked_add(o.value));
-    match whole == block.amount.minor.checked_add(block.house) {
+    // What partners got is held against the whole as their parts of it.
+    let is_all =
+        block.part.is_some() || block.amount.minor.checked_add(block.house) == Some(block.whole);
+    match whole == Some(block.whole) && is_all {
         true => Ok(()),
         false => Err("its outputs are together not what owner and house got".to_owned()),
     }

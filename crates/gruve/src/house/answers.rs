@@ -12,6 +12,7 @@ use gruve_chain::{ChainStanding, NetworkFigures, Node as _, NodeGroup, NodeHealt
 use gruve_farm::{Farm, MachineOwner};
 use gruve_hosting::{Hosting, PaymentDispute as MachineDispute, PaymentWord as MachineWord};
 use gruve_market::{Market, MarketError, Paid, PaymentDispute, PaymentWord, StampSource};
+use gruve_proof::places::Payees;
 use gruve_proof::stamp;
 use gruve_sharelog::Owner;
 use gruve_store::Tx;
@@ -122,7 +123,8 @@ impl Stamps for HouseStamps {
         let mut all = self.in_block.destinations(lane, epoch);
         // With what was published of the house's fee, should it be another by now.
         all.retain_mut(|to| {
-            let fee = self.source.may_pay(lane, checkpoint_of, to.owner, &to.script);
+            let payees = Payees { script: to.script.clone(), others: to.others.clone() };
+            let fee = self.source.may_pay(lane, checkpoint_of, to.owner, &payees);
             let least = fee.and_then(|fee| i64::try_from(fee.least).ok());
             let (Some(fee), Some(least)) = (fee, least) else { return false };
             if fee.bps > Bps::ZERO {

@@ -18,9 +18,9 @@ use super::{Parts, StartError, nodes};
 use crate::config::Config;
 use gruve_accounts::Accounts;
 use gruve_chain::{ChainParams, Family, script_for_address};
-use gruve_hosting::Hosting;
+use gruve_hosting::{Hosting, Part};
 use gruve_market::{Market, Scheme};
-use gruve_proof::places::HouseFee;
+use gruve_proof::places::{HouseFee, Payees};
 use gruve_sharelog::Owner;
 use gruve_store::{Store, Tx};
 use gruve_stratum::Destination;
@@ -34,11 +34,12 @@ use tokio::sync::watch;
 /// How often wishes are looked at: jobs of an epoch follow its beginning by so much.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
-// What may be wished is what jobs are made for.
+// What may be wished is what jobs are made for, and partners as many as readers know of.
 const _: () = assert!(gruve_hosting::IN_BLOCK_MAX == gruve_stratum::limits::DESTINATIONS_MAX);
+const _: () = assert!(gruve_hosting::PARTS_MAX == gruve_proof::places::PAYEES_MAX);
 
-/// An owner's script.
-type Place = (AccountId, Vec<u8>);
+/// An owner's script, or several.
+type Place = (AccountId, Payees);
 
 /// What is known of a lane.
 #[derive(Clone, Debug, Default)]
@@ -139,41 +140,55 @@ async fn read(
     let least = least_output(params);
     let mut candidates = Vec::new();
     for wish in &wishes {
-        // Only addresses of the chain are set; one that it does not know any more pays nobody.
-        let script = |address: &str| script_for_address(params, address).ok();
-        let places = wish.addresses().filter_map(script);
-        own.places.extend(places.map(|script| (wish.account, script)));
+        let places = wish.all_payees().filter_map(|all| payees_of(params, &all));
+        own.places.extend(places.map(|payees| (wish.account, payees)));
         let is_its = from.owners.owner_in(wish.machine, own.epoch, Owner::House)
             == Owner::Account(wish.account);
-        if let Some(address) = wish.address.at(now)
-            && let Some(script) = script(address)
+        if let Some(all) = wish.payees_at(now)
+            && let Some(payees) = payees_of(params, &all)
             && is_its
             && wish.counts_in(own.epoch)
             && earns_alone(from, &mut tx, lane, wish.account, own.epoch).await?
             && is_allowed(from.treasury.refuse_if_disputed(&mut tx, wish.account).await)?
         {
-            candidates.push((wish, address, script));
+            candidates.push((wish, all, payees));
         }
     }
     tx.rollback().await?;
-    for (wish, address, script) in candidates {
-        let in_book = from.accounts.may_pay_to(wish.account, params.asset, address).await;
-        if !is_allowed(in_book)? {
-            continue;
+    'wishes: for (wish, all, payees) in candidates {
+        for part in &all {
+            let in_book = from.accounts.may_pay_to(wish.account, params.asset, &part.address).await;
+            if !is_allowed(in_book)? {
+                continue 'wishes;
+            }
         }
+        let Payees { script, others } = payees;
         let mut all = own.destinations.iter_mut();
-        match all.find(|d| d.owner == wish.account && d.script == script) {
+        let same = |d: &&mut Destination| {
+            d.owner == wish.account && d.script == script && d.others == others
+        };
+        match all.find(same) {
             Some(known) => {
                 known.machines.insert(wish.machine);
             }
             None => {
                 let machines = BTreeSet::from([wish.machine]);
                 let (owner, fee) = (wish.account, Bps::ZERO);
-                own.destinations.push(Destination { owner, script, machines, fee, least });
+                let new = Destination { owner, script, others, machines, fee, least };
+                own.destinations.push(new);
             }
         }
     }
     Ok(own)
+}
+
+/// The scripts of a list of addresses. Only addresses of the chain are set; a list with one that it does not know any more pays
+/// nobody.
+fn payees_of(params: &ChainParams, all: &[Part]) -> Option<Payees> {
+    let script = |part: &Part| script_for_address(params, &part.address).ok();
+    let (first, others) = all.split_first()?;
+    let others = others.iter().map(|part| Some((script(part)?, part.bps)));
+    Some(Payees { script: script(first)?, others: others.collect::<Option<_>>()? })
 }
 
 /// The least that an output of a block is made for: what no node calls dust, whatever its form. That of an output to the hash of a key
@@ -242,7 +257,8 @@ mod tests {
                 let fee = house_fee(&params, Bps::new(bps).unwrap());
                 let (owner, script) = (AccountId::from_bytes([1; 16]), vec![0x51]);
                 let machines = BTreeSet::new();
-                let to = Destination { owner, script, machines, fee: fee.bps, least };
+                let (others, fee_bps) = (Vec::new(), fee.bps);
+                let to = Destination { owner, script, others, machines, fee: fee_bps, least };
                 for whole in [1, least, least * 200, 312_500_001, 999_999_999_999_999] {
                     let Some(all) = to.outputs(&[0x52], whole) else { continue };
                     let house: i64 = all.iter().filter(|o| o.0 == [0x52]).map(|o| o.1).sum();
@@ -253,6 +269,31 @@ mod tests {
                         "{asset} {bps} {whole}"
                     );
                 }
+            }
+        }
+        // And what it leaves, to partners as they are published.
+        let script = vec![0x51];
+        for parts in [&[3_333][..], &[100, 9_800], &[1_250; 7]] {
+            let others: Vec<_> = (1_u8..)
+                .zip(parts)
+                .map(|(n, bps)| (vec![0x52, n], Bps::new(*bps).unwrap()))
+                .collect();
+            let to = Destination {
+                owner: AccountId::from_bytes([1; 16]),
+                script: script.clone(),
+                others: others.clone(),
+                machines: BTreeSet::new(),
+                fee: Bps::new(150).unwrap(),
+                least: 546,
+            };
+            for whole in [1_000_000, 312_500_001, 999_999_999_999_999] {
+                let all = to.outputs(&[0x53], whole).unwrap();
+                let own = all.iter().filter(|(script, _)| *script != [0x53]);
+                let own: Vec<_> =
+                    own.map(|(s, v)| (s.as_slice(), u64::try_from(*v).unwrap())).collect();
+                let read = Payees::of_outputs(&own);
+                let published = Payees { script: script.clone(), others: others.clone() };
+                assert_eq!(read, Some(published), "{parts:?} of {whole}");
             }
         }
         let of = |asset| least_output(&params_for(asset, NetworkName::Mainnet).unwrap());

@@ -115,10 +115,10 @@ impl RecordSink for Publishing {
     fn places(&self, lane: &LaneId) -> Option<Places> {
         let (house, fee) = self.places.get(lane)?;
         let own = self.in_block.places(lane);
-        let own = own.iter().map(|(owner, script)| (Some(*owner), script.as_slice()));
-        // The house's first: owners' places are few, and beyond what the list holds none are added.
-        let all = std::iter::once((None, house.as_slice())).chain(own.take(PLACES_MAX - 1));
-        let places = Places::new(lane, all)?;
+        let own = own.iter().map(|(owner, payees)| (*owner, payees));
+        // Owners' places are few, and beyond what the list holds beside the house's none are added.
+        let house = Places::new(lane, [(None, house.as_slice())])?;
+        let places = house.paying(own.take(PLACES_MAX - 1))?;
         // Of a fee of all there is nothing for owners, and there are none.
         places.clone().charging(*fee).or(Some(places))
     }

@@ -6,10 +6,12 @@ use super::in_block::house_fee;
 use super::network;
 use async_trait::async_trait;
 use gruve_chain::{
-    BlockFacts, BlockRef, ChainParams, ChainSink, FollowedBlock, SinkError, address_for_script,
+    BlockFacts, BlockRef, ChainParams, ChainSink, FollowedBlock, LeanOutput, SinkError,
+    address_for_script,
 };
-use gruve_hosting::{BlockFee, Hosting, OwnBlock};
+use gruve_hosting::{BlockFee, BlockPart, Hosting, OwnBlock};
 use gruve_market::{Market, RewardSeen};
+use gruve_proof::places::parts_of;
 use gruve_store::{Store, Tx, transact};
 use gruve_treasury::Treasury;
 use gruve_units::{Amount, Asset, Bps, LaneId, Timestamp};
@@ -77,8 +79,8 @@ impl HouseSink {
         }
         let fee = self.fee_of(whole, house);
         let mut pays = house > 0 && whole > house;
-        for paid in self.paid_to_owners(at, fee) {
-            pays |= hosting.block_paid(tx, &OwnBlock { house, ..paid }).await?;
+        for paid in self.paid_to_owners(at, (whole, house), fee) {
+            pays |= hosting.block_paid(tx, &paid).await?;
         }
         Ok(pays)
     }
@@ -95,12 +97,33 @@ impl HouseSink {
     }
 
     /// What a block's coinbase pays, by address; whose they are, hosting knows.
-    fn paid_to_owners(&self, at: &FollowedBlock, fee: Option<BlockFee>) -> Vec<OwnBlock> {
-        let outputs = at.block.txs.iter().filter(|t| t.coinbase).flat_map(|t| &t.outputs);
+    fn paid_to_owners(
+        &self,
+        at: &FollowedBlock,
+        (whole, house): (i64, i64),
+        fee: Option<BlockFee>,
+    ) -> Vec<OwnBlock> {
+        let outputs = || at.block.txs.iter().filter(|t| t.coinbase).flat_map(|t| &t.outputs);
+        // Partners share what the house leaves, in the order of their outputs.
+        let ours = self.treasury.coinbase_script(self.asset).ok();
+        let is_own = |o: &LeanOutput| o.value > 0 && ours.as_ref() != Some(&o.script);
+        let own: Vec<u64> =
+            outputs().filter(|o| is_own(o)).filter_map(|o| u64::try_from(o.value).ok()).collect();
+        let left = own.iter().fold(0_u64, |sum, v| sum.saturating_add(*v));
+        let parts = parts_of(&own).filter(|_| i64::try_from(left) == Ok(whole - house));
+        let parts = parts.map(|all| all.into_iter().map(Bps::get).collect::<Vec<u16>>());
+        let mut number = 0_u16;
+        let outputs = outputs();
         let paid = outputs.zip(0u32..).filter_map(|(output, vout)| {
             let minor = Some(output.value).filter(|minor| *minor > 0)?;
+            let is_own = is_own(output);
+            let part = parts.clone().filter(|_| is_own);
+            let part = part.map(|others_bps| BlockPart { number, others_bps });
+            number = number.saturating_add(u16::from(is_own));
             Some(OwnBlock {
-                house: 0,
+                house,
+                whole,
+                part,
                 fee,
                 lane: self.lane.clone(),
                 block_hash: at.block.hash,

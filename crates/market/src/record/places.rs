@@ -27,7 +27,7 @@ pub(super) fn are_kept(
     fixed: &BTreeMap<EpochNumber, Fixed>,
 ) -> Result<bool> {
     let mut lists: BTreeMap<Hash, Places> = BTreeMap::new();
-    for (of, whose, script) in &stored.paid {
+    for (of, whose, outputs) in &stored.paid {
         let named = fixed.get(of).map(|f| f.places).filter(|f| *f != FileRef::default());
         let Some(named) = named else { continue };
         if sink.is_lost(&named) {
@@ -39,7 +39,7 @@ pub(super) fn are_kept(
             btree_map::Entry::Occupied(known) => known.into_mut(),
             btree_map::Entry::Vacant(new) => new.insert(read(sink, &lane.lane, &named)?),
         };
-        if !list.allow(*whose, script) {
+        if let Some(script) = list.unpublished(*whose, outputs) {
             let (lane, script) = (&lane.lane, hex::encode(script));
             tracing::error!(%lane, checkpoint = %of, script,
                 "jobs pay to a place that was not published before: published as unproven");

@@ -6,7 +6,7 @@ use super::source::Source;
 use super::work::read_job;
 use super::{VerifyError, lie};
 use crate::Hash;
-use crate::places::{PLACES_MAX, Places};
+use crate::places::{PAYEES_MAX, PLACES_MAX, Payees, Places};
 use crate::publish::data_path;
 use crate::record::RecordJob;
 use crate::summary::FileRef;
@@ -65,6 +65,8 @@ impl Lists {
 pub(super) struct ForOwner {
     places: Arc<Places>,
     scripts: BTreeSet<Vec<u8>>,
+    /// The partners of one owner that they may be.
+    shared: Option<Payees>,
     /// Whose shares were seen, by their places among the record's owners.
     seen: BTreeSet<u32>,
 }
@@ -77,11 +79,14 @@ impl ForOwner {
         at: &str,
     ) -> Result<Option<ForOwner>, VerifyError> {
         let mut scripts = BTreeSet::new();
-        let mut house = 0u128;
+        let (mut house, mut own) = (0u128, Vec::new());
         for (place, script) in paid.iter().enumerate() {
             if places.has(None, script) {
                 house += u128::from(values.get(place).copied().unwrap_or_default());
                 continue;
+            }
+            if own.len() <= PAYEES_MAX {
+                own.push((script.as_slice(), values.get(place).copied().unwrap_or_default()));
             }
             scripts.insert(script.clone());
             // So many are not in any list.
@@ -100,7 +105,9 @@ impl ForOwner {
             );
             return lie("fee-unpublished", at, what);
         }
-        Ok(is_any.then(|| ForOwner { places: Arc::clone(places), scripts, seen: BTreeSet::new() }))
+        let shared = if places.has_parts() { Payees::of_outputs(&own) } else { None };
+        let (places, seen) = (Arc::clone(places), BTreeSet::new());
+        Ok(is_any.then_some(ForOwner { places, scripts, shared, seen }))
     }
 
     /// Holds whose shares there are against it.
@@ -115,23 +122,28 @@ impl ForOwner {
         }
         let place = usize::try_from(owner).ok().and_then(|o| o.checked_sub(1));
         let whose = place.and_then(|place| names.get(place)).copied();
-        match self.scripts.iter().find(|script| !self.places.allow(whose, script)) {
-            Some(script) => unpublished(script, at),
-            None => Ok(()),
+        let other = self.scripts.iter().find(|script| !self.places.allow(whose, script));
+        let Some(script) = other else { return Ok(()) };
+        match (whose, &self.shared) {
+            (Some(owner), Some(shared)) if self.places.has_payees(owner, shared) => Ok(()),
+            _ => unpublished(script, at),
         }
     }
 }
 
 fn unpublished<T>(script: &[u8], at: &str) -> Result<T, VerifyError> {
     let what = format!(
-        "a block would have paid to {}, which was not published before as a place of whoever did the work",
+        "a block would have paid to {}, which was not published before as a place of whoever did the work, or not in this part",
         hex::encode(script)
     );
     lie("paid-unpublished", at, what)
 }
 
-/// The scripts that a block of this job would pay, an address of the Ethash family's; `None` when it is no job.
+/// The scripts that a block of this job would pay with what each gets, an address of the Ethash family's and nothing; `None`
+/// when it is no job.
 #[must_use]
-pub fn paid(algorithm: Algorithm, job: &RecordJob) -> Option<Vec<Vec<u8>>> {
-    read_job(algorithm, job, false).ok().map(|says| says.paid)
+pub fn paid(algorithm: Algorithm, job: &RecordJob) -> Option<Vec<(Vec<u8>, u64)>> {
+    let says = read_job(algorithm, job, false).ok()?;
+    let values = says.values.into_iter().chain(std::iter::repeat(0));
+    Some(says.paid.into_iter().zip(values).collect())
 }

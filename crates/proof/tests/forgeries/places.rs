@@ -4,7 +4,7 @@ use crate::told;
 use crate::world::{CLASS, Closing, Files, World, closing, contract, mine, owner};
 use ed25519_dalek::SigningKey;
 use gruve_proof::log::KeyChange;
-use gruve_proof::places::{HouseFee, Places};
+use gruve_proof::places::{HouseFee, Payees, Places};
 use gruve_proof::record::RecordJob;
 use gruve_proof::summary::FileRef;
 use gruve_proof::verify::Options;
@@ -140,12 +140,29 @@ fn charging(w: &World) -> Vec<u8> {
     Places::new(&w.lane, all).unwrap().charging(fee).unwrap().encode()
 }
 
+/// Of owner 2's partner.
+const PARTNER: [u8; 3] = [2, 0x51, 3];
+
+/// Thirty in a hundred of what that fee leaves are the partner's.
+fn sharing(w: &World) -> Vec<u8> {
+    let fee = HouseFee { bps: Bps::new(50).unwrap(), least: 600 };
+    let others = vec![(PARTNER[1..].to_vec(), Bps::new(3_000).unwrap())];
+    let own = Payees { script: OWN[1..].to_vec(), others };
+    let house = Places::new(&w.lane, [(None, &HOUSE[1..])]).unwrap().charging(fee).unwrap();
+    house.paying([(owner(2), &own)]).unwrap().encode()
+}
+
 /// Epoch 12 of owner 2's machine by a job with these outputs, under a list with a fee.
 fn split(outputs: &[(u64, [u8; 3])]) -> Files {
+    under(charging, outputs, owner(2))
+}
+
+/// The same under that list, by somebody's machine.
+fn under(list: fn(&World) -> Vec<u8>, outputs: &[(u64, [u8; 3])], whose: AccountId) -> Files {
     let mut w = World::new();
     for epoch in 10..12 {
         let honest = w.epoch(epoch);
-        let places = Some(charging(&w));
+        let places = Some(list(&w));
         w.close(&Closing { places, ..honest });
     }
     let mut job = w.job(12);
@@ -158,8 +175,8 @@ fn split(outputs: &[(u64, [u8; 3])]) -> Files {
         job.suffix.extend(script);
     }
     job.suffix.extend(behind);
-    let shares = mine(&job, CLASS, 0..2, Some(owner(2))).into_iter().collect();
-    let places = Some(charging(&w));
+    let shares = mine(&job, CLASS, 0..2, Some(whose)).into_iter().collect();
+    let places = Some(list(&w));
     w.close(&Closing { places, ..closing(12, vec![job], shares) });
     w.publish()
 }
@@ -210,6 +227,49 @@ fn another_part_for_the_house_than_published_is_a_lie() {
     let shares = mine(&job, CLASS, 0..2, Some(owner(2))).into_iter().collect();
     w.close(&Closing { places, ..closing(12, vec![job], shares) });
     told("fee-unpublished", "another part", &w.publish());
+}
+
+#[test]
+fn partners_are_paid_by_the_block_in_their_parts() {
+    for outputs in [
+        &[(139_300, OWN), (59_700, PARTNER), (1_000, HOUSE)][..],
+        &[(1_000, HOUSE), (139_300, OWN), (59_700, PARTNER)],
+        // Rounded down for the partner, and no fee below the least.
+        &[(83_993, OWN), (35_996, PARTNER)],
+        &[(200_000, HOUSE)],
+    ] {
+        let files = under(sharing, outputs, owner(2));
+        files.verify(&Options::default()).unwrap();
+        let said = files.second();
+        assert!(said.starts_with("yes "), "{outputs:?}: {said}");
+    }
+}
+
+#[test]
+fn another_part_for_a_partner_than_published_is_a_lie() {
+    let other = [2, 0x51, 4];
+    for outputs in [
+        &[(139_301, OWN), (59_699, PARTNER), (1_000, HOUSE)][..],
+        &[(139_299, OWN), (59_701, PARTNER), (1_000, HOUSE)],
+        &[(59_700, PARTNER), (139_300, OWN), (1_000, HOUSE)],
+        &[(199_000, OWN), (1_000, HOUSE)],
+        &[(199_000, PARTNER), (1_000, HOUSE)],
+        &[(139_300, OWN), (59_700, other), (1_000, HOUSE)],
+        &[(139_300, OWN), (29_850, PARTNER), (29_850, PARTNER), (1_000, HOUSE)],
+        // So little that amounts tell no parts.
+        &[(6_999, OWN), (2_999, PARTNER)],
+    ] {
+        let files = under(sharing, outputs, owner(2));
+        told("paid-unpublished", "pays to a place that was not published", &files);
+    }
+    let fair = &[(139_300, OWN), (59_700, PARTNER), (1_000, HOUSE)];
+    let files = under(sharing, fair, owner(3));
+    told("paid-unpublished", "pays to a place that was not published", &files);
+    // A list that names each alone does not let them share.
+    let files = under(charging, fair, owner(2));
+    told("paid-unpublished", "pays to a place that was not published", &files);
+    let files = under(sharing, &[(140_000, OWN), (60_000, PARTNER)], owner(2));
+    told("fee-unpublished", "another part", &files);
 }
 
 #[test]

@@ -421,28 +421,45 @@ def read_places(folder, lane, named):
     what = "places of " + lane.decode()
     r = Reader(folder.data(*named), what)
     form = r.take(8)
-    need(form in (b"GRUVPLC1", b"GRUVPLC2"), f"{what}: of no known form")
+    need(form in (b"GRUVPLC1", b"GRUVPLC2", b"GRUVPLC3"), f"{what}: of no known form")
     need(r.text() == lane, f"{what}: of another lane")
-    fee = (r.number(2, 9999, "fee"), r.number(8)) if form == b"GRUVPLC2" else (0, 0)
-    need(fee[0] or form == b"GRUVPLC1", f"{what}: a form with a fee that names none")
+    fee = (r.number(2, 9999, "fee"), r.number(8)) if form != b"GRUVPLC1" else (0, 0)
+    need(fee[0] or form == b"GRUVPLC1" or form == b"GRUVPLC3" and not fee[1],
+         f"{what}: a form with a fee that names none")
     count = r.number(4, 1024, "number of places")
     need(count, f"{what}: none")
     places = [r.take(32) for _ in range(count)]
     r.end()
     need(all(a < b for a, b in zip(places, places[1:])), f"{what}: places out of order")
-    return set(places), fee
+    return set(places), fee, form == b"GRUVPLC3"
+
+def partners(own):
+    """Outputs of one owner, by script and value, as its place has them: how many, the scripts, and the parts of all but the
+    first in basis points; None where they are no parts."""
+    whole = sum(value for _, value in own)
+    if not 2 <= len(own) <= 8 or not 10000 <= whole < 1 << 64:
+        return None
+    parts = [-(-value * 10000 // whole) for _, value in own[1:]]
+    if sum(parts) >= 10000 or any(whole * p // 10000 != value for p, (_, value) in zip(parts, own[1:])):
+        return None
+    return be(len(own), 1) + b"".join(be(len(s), 4) + s for s, _ in own) + b"".join(be(p, 2) for p in parts)
 
 def check_paid(job, owner, entry, listed):
     """A block of this job pays only what was published before: places of the house, or of the share's own owner; where it
     pays an owner, the house gets the fee."""
-    places, (bps, least) = listed
+    places, (bps, least), has_parts = listed
+    def is_place(kind, what):
+        return sha(b"gruve place 1\0", be(len(entry.lane), 1), entry.lane, kind, what) in places
     def is_published(script, whose):
-        kind = b"\1" + whose if whose else bytes(17)
-        return sha(b"gruve place 1\0", be(len(entry.lane), 1), entry.lane, kind, script) in places
-    for script in job["paid"]:
-        need(is_published(script, None) or owner and is_published(script, owner),
-             f"{job['what']}: pays to a place that was not published before")
+        return is_place(b"\1" + whose if whose else bytes(17), script)
     house = [is_published(script, None) for script in job["paid"]]
+    shared = None
+    if has_parts and owner and "values" in job:
+        shared = partners([(s, v) for s, v, own in zip(job["paid"], job["values"], house) if not own])
+    if not shared or not is_place(b"\2" + owner, shared):
+        for script, own in zip(job["paid"], house):
+            need(own or owner and is_published(script, owner),
+                 f"{job['what']}: pays to a place that was not published before")
     if "values" in job and not all(house):
         whole = sum(job["values"])
         fee = whole * bps // 10000

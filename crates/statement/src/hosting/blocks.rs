@@ -7,6 +7,41 @@ use std::collections::BTreeSet;
 /// Blocks on a page at most, the newest: what is older stands on the chain.
 pub const HOSTING_BLOCKS_MAX: usize = 100;
 
+/// Which of the addresses that share what the house leaves of a block an output pays.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BlockPart {
+    /// 0 is the payout address, which gets what the others leave; the others follow in the order of their parts.
+    pub number: u16,
+    /// The parts of all but the payout address, in hundredths of a percent of what the house leaves, each rounded down.
+    pub others_bps: Vec<u16>,
+}
+
+impl BlockPart {
+    /// What it comes to.
+    ///
+    /// # Errors
+    /// What is wrong.
+    pub fn of(&self, rest: i64) -> Result<i64, String> {
+        let shared = u64::try_from(rest).map_err(|_| "a block leaves less than nothing")?;
+        let part = |bps: u16| {
+            let bps = Bps::new(bps).ok_or("a part is more than the whole")?;
+            i64::try_from(bps.of(shared.into())).map_err(|_| "an amount does not fit")
+        };
+        let others: Vec<i64> =
+            self.others_bps.iter().map(|bps| part(*bps)).collect::<Result<_, _>>()?;
+        let sum: u64 = self.others_bps.iter().map(|bps| u64::from(*bps)).sum();
+        if others.is_empty() || sum >= u64::from(Bps::ONE) {
+            return Err("the parts leave the first nothing".to_owned());
+        }
+        match usize::from(self.number).checked_sub(1) {
+            // Together they are less than the whole.
+            None => Ok(rest - others.iter().sum::<i64>()),
+            Some(n) => others.get(n).copied().ok_or_else(|| "no such part".to_owned()),
+        }
+    }
+}
+
 /// A block that the machine found and that paid its owner. It is no part of the bills: these coins were never the house's.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -29,8 +64,11 @@ pub struct BlockLine {
     pub fee_least_minor: i64,
     /// What the house got.
     pub house_minor: i64,
-    /// What the owner got.
+    /// What the owner got, or this address of those that share it.
     pub amount_minor: i64,
+    /// Which part that is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub part: Option<BlockPart>,
     /// It is no longer in the chain, and paid nobody.
     pub is_orphaned: bool,
 }
@@ -51,8 +89,9 @@ impl BlockLine {
             return Err(format!("the house's part is {} and should be {fee}", self.house_minor));
         }
         let rest = self.whole_minor - fee;
-        if self.amount_minor != rest || rest <= 0 {
-            return Err(format!("the owner's part is {} and should be {rest}", self.amount_minor));
+        let own = self.part.as_ref().map_or(Ok(rest), |part| part.of(rest))?;
+        if self.amount_minor != own || own <= 0 {
+            return Err(format!("the owner's part is {} and should be {own}", self.amount_minor));
         }
         Ok(())
     }
@@ -87,6 +126,7 @@ mod tests {
             fee_least_minor: least,
             house_minor: house,
             amount_minor: whole - house,
+            part: None,
             is_orphaned: false,
         }
     }
@@ -113,6 +153,27 @@ mod tests {
             [line(1, 0, 0, 0), BlockLine { output: 1, ..line(1, 0, 0, 0) }, line(1, 0, 0, 0)];
         assert_eq!(check(&twice[..2]), Ok(()));
         assert_eq!(check(&twice).unwrap_err().0, 2);
+    }
+
+    #[test]
+    fn partners_parts_are_recomputed() {
+        let of = |number: u16, amount_minor: i64, others: &[u16]| {
+            let part = Some(BlockPart { number, others_bps: others.to_vec() });
+            BlockLine { amount_minor, part, ..line(312_500_001, 50, 546, 1_562_500) }.check()
+        };
+        let others = [3_000, 500];
+        for (number, amount) in [(0, 202_109_376), (1, 93_281_250), (2, 15_546_875)] {
+            of(number, amount, &others).unwrap();
+            assert!(of(number, amount + 1, &others).is_err());
+            assert!(of(number, amount - 1, &others).is_err());
+        }
+        assert!(of(3, 0, &others).is_err() && of(0, 310_937_501, &[]).is_err());
+        assert!(of(0, 0, &[10_000]).is_err() && of(1, 310_937_501, &[10_000]).is_err());
+        assert!(of(0, -93_281_250, &[7_000, 6_000]).is_err());
+        assert!(of(1, 310_937_501, &[10_001]).is_err());
+        // Lines of before have no such member, and the bytes they had.
+        let before = serde_json::to_string(&line(5, 0, 0, 0)).unwrap();
+        assert!(!before.contains("part"));
     }
 
     proptest! {

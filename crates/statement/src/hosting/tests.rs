@@ -128,6 +128,7 @@ fn paid_block() -> BlockLine {
         fee_least_minor: 546,
         house_minor: 1_562_500,
         amount_minor: 310_937_500,
+        part: None,
         is_orphaned: false,
     }
 }

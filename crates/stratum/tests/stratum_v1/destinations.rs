@@ -43,7 +43,8 @@ fn account(name: &str) -> AccountId {
 fn destination(name: &str, script: u8, machines: &[&str]) -> Destination {
     let machines = machines.iter().map(|m| machine(m)).collect::<BTreeSet<_>>();
     let (owner, script) = (account(name), vec![0x52, script]);
-    Destination { owner, script, machines, fee: Bps::ZERO, least: 1 }
+    let others = Vec::new();
+    Destination { owner, script, others, machines, fee: Bps::ZERO, least: 1 }
 }
 
 struct House {

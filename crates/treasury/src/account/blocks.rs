@@ -96,9 +96,13 @@ impl Treasury {
     ) -> Result<BlockEffects> {
         let wallet = self.account_wallet(asset)?;
         let parent = internal(at.block.header.parent_hash);
+        self.note_begin(tx, asset, &wallet.began).await?;
         let Some(standing) = self.begin_block(tx, asset, &at.block.to_ref(), &parent).await? else {
             return Ok(BlockEffects { repeated: true, ..BlockEffects::default() });
         };
+        if let Some(began) = wallet.catching_up_since() {
+            self.hold_if_far(tx, &standing, began, wallet.behind_max).await?;
+        }
         self.watch_first(tx, asset, false).await?;
         let ours = self.our_accounts(tx, wallet, &at.block.transactions).await?;
         let mut work = Work {

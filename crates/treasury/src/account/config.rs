@@ -5,6 +5,9 @@ use gruve_units::Asset;
 use std::sync::Arc;
 use std::time::Duration;
 
+/// Seconds between blocks of Classic; Ethereum's come every twelve.
+const SPACING_SECS: u64 = 13;
+
 /// The wallet of one account-based chain.
 pub struct AccountChainWallet {
     /// Its coin: ETC or ETH.
@@ -22,6 +25,9 @@ pub struct AccountChainWallet {
     /// How many of the newest blocks can be undone. Also the depth from which it is final that a
     /// transaction of ours failed, or that others have used its nonce.
     pub reorg_limit: u64,
+    /// Blocks that a house may be behind at its start without anybody looking before it pays what was approved before;
+    /// an hour's of coins that are worth something, else any number.
+    pub behind_max: u64,
     /// Fees and limits.
     pub payouts: GasPolicy,
     /// The hot address's cap.
@@ -36,6 +42,8 @@ impl AccountChainWallet {
         let confirmations = if asset == Asset::Etc { 1_200 } else { 32 };
         let payouts = GasPolicy::of(asset);
         let reorg_limit = 2_000;
+        // A restart takes seconds; a backup is hours old.
+        let behind_max = if real { 3_600 / SPACING_SECS } else { u64::MAX };
         let cold = None;
         AccountChainWallet {
             asset,
@@ -45,6 +53,7 @@ impl AccountChainWallet {
             confirmations,
             depths: Vec::new(),
             reorg_limit,
+            behind_max,
             payouts,
             cold,
         }

@@ -30,19 +30,28 @@ impl Payer {
         progress: &mut PayerProgress,
     ) -> Result<()> {
         wallet.check_chain().await?;
+        if wallet.began.get().is_none() {
+            // Before customers of this life ask for anything, whether the chain can be followed yet or not.
+            let mut tx = self.treasury.0.store.read().await?;
+            self.treasury.note_begin(&mut tx, wallet.asset, &wallet.began).await?;
+        }
         // Sending what is signed does not wait for anything that follows and may fail.
         let sent = self.send_accounts(wallet, progress).await;
         if let Err(e @ TreasuryError::BrokenOff(_)) = sent {
             return Err(e);
         }
-        if self.treasury.holds_payouts(wallet.asset) || self.is_account_locked(wallet).await? {
+        if self.treasury.holds_payouts(wallet.asset) {
             return sent;
         }
+        // Locked or not: the next block is not one of those that were there before.
         if !wallet.is_followed.load(Ordering::Relaxed) {
             if !self.account_caught_up(wallet).await? {
                 return sent;
             }
             wallet.is_followed.store(true, Ordering::Relaxed);
+        }
+        if self.is_account_locked(wallet).await? {
+            return sent;
         }
         self.sign_accounts(wallet, progress).await?;
         let price = wallet.price().await?;

@@ -2,13 +2,14 @@
 
 use super::config::{AccountChainWallet, GasPolicy};
 use super::keys::AccountKeys;
+use crate::behind::Begin;
 use crate::keys::Keychain;
 use crate::{Result, Seed, TreasuryError};
 use gruve_chain::eth::{AccountNode, EthAddress, wei};
 use gruve_units::Asset;
 use ruint::aliases::U256;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 
 /// The keychain of the hot address: capital comes to it, blocks pay it, payouts leave from it.
 pub(crate) const HOT: (Keychain, u32) = (Keychain::Capital, 0);
@@ -26,6 +27,10 @@ pub(crate) struct AccountWallet {
     pub(crate) hot: EthAddress,
     /// Whether the node has said that it is of this chain.
     checked: AtomicBool,
+    /// Blocks that the house may be behind at its start; see [`crate::behind`].
+    pub(crate) behind_max: u64,
+    /// Where this life began; none when there was no block in the tables.
+    pub(crate) began: OnceLock<Option<Begin>>,
     /// Whether all blocks of the node were followed, once in this life: what they show may hold payouts up.
     pub(super) is_followed: AtomicBool,
     pub(super) reasons: crate::funding::Reasons,
@@ -47,9 +52,17 @@ impl AccountWallet {
             cold: config.cold,
             hot,
             checked: AtomicBool::new(false),
+            behind_max: config.behind_max,
+            began: OnceLock::new(),
             is_followed: AtomicBool::new(false),
             reasons: crate::funding::Reasons::default(),
         })
+    }
+
+    /// Where this life began, while blocks are connected that were there before it began to pay.
+    pub(super) fn catching_up_since(&self) -> Option<Begin> {
+        let is_followed = self.is_followed.load(Ordering::Relaxed);
+        self.began.get().copied().flatten().filter(|_| !is_followed)
     }
 
     /// Makes sure, once a life, that the node is of this chain: a transaction signed for another

@@ -70,4 +70,10 @@ pub const MIGRATIONS: &[Migration] = &[
         sqlite: include_str!("../../migrations/0011_converted_back.sqlite.sql"),
         postgres: include_str!("../../migrations/0011_converted_back.postgres.sql"),
     },
+    Migration {
+        number: 12,
+        name: "paid_unseen",
+        sqlite: include_str!("../../migrations/0012_paid_unseen.sqlite.sql"),
+        postgres: include_str!("../../migrations/0012_paid_unseen.postgres.sql"),
+    },
 ];

@@ -53,6 +53,9 @@ gruve_store::statements! {
         AND rate_max >= $2 AND amount <= $3 AND (created_at, id) > ($4, $5)
         AND NOT EXISTS (SELECT 1 FROM treasury_disputes d
             WHERE d.account = treasury_payouts.account AND d.state IN ('open', 'owing'))
+        AND NOT EXISTS (SELECT 1 FROM treasury_paid_unseen h
+            JOIN treasury_strangers s ON s.asset = h.asset AND s.txid = h.txid AND s.verdict IS NULL
+            WHERE h.payout = treasury_payouts.id)
         ORDER BY created_at, id LIMIT $6";
     WAIT_FOR_FEES = "UPDATE treasury_payouts SET reason = $3 WHERE id IN (
         SELECT id FROM treasury_payouts WHERE asset = $1 AND state = 'approved'

@@ -1,11 +1,12 @@
 //! Coins coming in.
 
 use crate::rig::{ASSET, COIN, CONFIRMATIONS, HOUR, Rig, account, gwei, stranger};
-use gruve_chain::eth::{EthAddress, wei};
+use gruve_chain::eth::{AccountNode as _, EthAddress, EthReceipt, wei};
 use gruve_ledger::{Account, AccountKind};
 use gruve_store::{Store, transact};
 use gruve_treasury::{
-    Invoice, InvoiceState, LockedRate, NewConversion, NewInvoice, Purpose, TreasuryError,
+    AccountBlock, Invoice, InvoiceState, LockedRate, NewConversion, NewInvoice, Purpose,
+    TreasuryError,
 };
 use gruve_units::{Amount, Asset, Bps, ContractId, Duration, Timestamp};
 use ruint::aliases::U256;
@@ -21,6 +22,8 @@ gruve_store::laws! { account_payins: [
     a_contract_in_dollars_is_paid_at_a_fixed_rate_and_what_is_late_stays_coin,
     what_a_contract_pays_is_not_credited_but_shown,
     rewards_come_to_the_hot_address_with_their_wei,
+    a_payment_that_failed_on_the_chain_credits_nothing,
+    a_receipt_of_another_block_books_nothing,
     every_account_statement_prepares,
 ]}
 
@@ -275,6 +278,43 @@ async fn rewards_come_to_the_hot_address_with_their_wei(store: Store) {
     rig.chain.pay_blocks_to(stranger(9));
     rig.mine(3).await;
     assert_eq!(rig.balance(Account::Capital).await, 4 * 5 * COIN + 21_000);
+}
+
+async fn a_payment_that_failed_on_the_chain_credits_nothing(store: Store) {
+    let rig = Rig::new(store, 1).await;
+    let invoice = rig.invoice(1, COIN).await;
+    let hash = hex::decode(&rig.pay(&invoice.address, COIN)[2..]).unwrap();
+    rig.node.failed.lock().unwrap().push(hash.try_into().unwrap());
+    rig.mine(CONFIRMATIONS + 1).await;
+    assert_eq!(rig.look(invoice.id).await.state, InvoiceState::New);
+    assert_eq!((rig.available(1).await, rig.balance(Account::UnmatchedReceipts).await), (0, 0));
+    rig.pay(&invoice.address, COIN);
+    rig.mine(CONFIRMATIONS).await;
+    assert_eq!(rig.look(invoice.id).await.state, InvoiceState::Confirmed);
+    assert_eq!(rig.available(1).await, COIN);
+}
+
+async fn a_receipt_of_another_block_books_nothing(store: Store) {
+    let rig = Rig::new(store, 1).await;
+    let invoice = rig.invoice(1, COIN).await;
+    rig.pay(&invoice.address, COIN);
+    rig.chain.mine(1).unwrap();
+    let height = rig.node.height().await.unwrap();
+    let block = rig.node.block_at(height).await.unwrap().unwrap();
+    let receipt = rig.node.receipt(&block.transactions[0].hash).await.unwrap().unwrap();
+    // As after a reorganisation between two questions.
+    let other = EthReceipt { block_hash: [9; 32], ..receipt };
+    for receipts in [Vec::new(), vec![other]] {
+        let at = AccountBlock { block: &block, receipts: &receipts, earned: &[] };
+        let booked = transact!(rig.store, tx -> Result<(), TreasuryError> => {
+            rig.treasury.connect_account_block(tx, ASSET, &at).await.map(drop)
+        });
+        assert!(booked.unwrap_err().to_string().contains("receipt"));
+    }
+    assert_eq!(rig.look(invoice.id).await.state, InvoiceState::New);
+    rig.follow().await;
+    rig.check().await;
+    assert_eq!(rig.look(invoice.id).await.state, InvoiceState::Paid);
 }
 
 async fn every_account_statement_prepares(store: Store) {

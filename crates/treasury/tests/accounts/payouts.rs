@@ -27,6 +27,7 @@ gruve_store::laws! { account_payouts: [
     fees_above_the_quote_make_a_payout_wait,
     a_payout_to_an_address_of_ours_is_a_pay_in,
     payouts_wait_for_room_and_for_coins,
+    a_plan_that_is_another_one_now_is_not_signed,
 ]}
 
 async fn state(rig: &Rig, id: PayoutId) -> PayoutState {
@@ -457,4 +458,42 @@ async fn payouts_wait_for_room_and_for_coins(store: Store) {
     for id in ids {
         assert_eq!(state(&rig, id).await, PayoutState::Confirmed);
     }
+}
+
+async fn a_plan_that_is_another_one_now_is_not_signed(store: Store) {
+    let rig = Rig::rich(store).await;
+    rig.payer.step().await.unwrap();
+    rig.mine(1).await;
+    let id = rig.request(1, COIN, &stranger(7).to_string()).await.unwrap();
+    plan_only(&rig).await;
+    let before = sent(&rig).len();
+    for (statement, now, then) in [
+        (
+            "UPDATE treasury_account_txs SET recipient = $1 WHERE kind = 'payout'",
+            stranger(9).0.to_vec(),
+            stranger(7).0.to_vec(),
+        ),
+        (
+            "UPDATE treasury_account_txs SET wei = $1 WHERE kind = 'payout'",
+            wei::from_gwei(2 * COIN).unwrap().to_be_bytes::<32>().to_vec(),
+            wei::from_gwei(COIN - 21_000).unwrap().to_be_bytes::<32>().to_vec(),
+        ),
+    ] {
+        let set = async |value: &[u8]| {
+            gruve_store::transact!(rig.store, tx -> Result<(), TreasuryError> => {
+                tx.execute(statement, &gruve_store::params![value]).await?;
+                Ok(())
+            })
+            .unwrap();
+        };
+        set(&now).await;
+        let error = rig.payer.step().await.unwrap_err();
+        assert!(matches!(error, TreasuryError::Damaged(_)), "{statement}: {error}");
+        set(&then).await;
+    }
+    assert_eq!((sent(&rig).len(), state(&rig, id).await), (before, PayoutState::Funded));
+    rig.payer.step().await.unwrap();
+    rig.mine(1).await;
+    assert_eq!(state(&rig, id).await, PayoutState::Confirmed);
+    assert_eq!((rig.on_chain(&stranger(7)), rig.on_chain(&stranger(9))), (COIN - 21_000, 0));
 }

@@ -92,6 +92,60 @@ async fn an_older_backup_does_not_pay_again_on_postgres() {
     what_was_paid_since_the_backup_is_not_paid_again(true).await;
 }
 
+async fn a_start_far_behind_the_chain_waits_for_a_person(on_postgres: bool) {
+    let dir = TestDir::new();
+    let mut rig = Rig::rich(open(on_postgres, &dir).await).await;
+    rig.behind_max = Some(6);
+    rig.restart();
+    rig.payer.step().await.unwrap();
+    // Hours, with nothing that waits; and what is asked for while the house catches up.
+    rig.chain.mine(20).unwrap();
+    rig.restart();
+    rig.payer.step().await.unwrap();
+    let early = rig.request(1, COIN, &stranger(6).to_string()).await.unwrap();
+    rig.mine(1).await;
+    rig.payer.step().await.unwrap();
+    rig.mine(1).await;
+    assert_eq!(rig.payout(early).await.state, PayoutState::Confirmed);
+    // Minutes, with one that waits.
+    let short = rig.request(1, COIN, &stranger(7).to_string()).await.unwrap();
+    rig.chain.mine(5).unwrap();
+    rig.restart();
+    rig.follow().await;
+    rig.payer.step().await.unwrap();
+    rig.mine(1).await;
+    assert_eq!(rig.payout(short).await.state, PayoutState::Confirmed);
+    // Hours, with one that waits: in the life that is forgotten it may have been sent, and stand in no block.
+    let id = rig.request(1, COIN, &stranger(8).to_string()).await.unwrap();
+    rig.chain.mine(8).unwrap();
+    for _ in 0..2 {
+        rig.restart();
+        rig.follow().await;
+        rig.payer.step().await.unwrap();
+        rig.mine(1).await;
+        assert_eq!(rig.payout(id).await.state, PayoutState::Approved);
+        let locks = rig.treasury.payout_locks(ASSET).await.unwrap();
+        assert!(matches!(locks[..], [Lock::Held { behind: Some(7..), .. }]), "{locks:?}");
+    }
+    assert_eq!(rig.on_chain(&stranger(8)), 0);
+    assert!(rig.treasury.resume_payouts(ASSET, "somebody").await.unwrap());
+    // The word stands, whatever blocks come.
+    rig.mine(8).await;
+    rig.payer.step().await.unwrap();
+    rig.mine(1).await;
+    assert_eq!(rig.payout(id).await.state, PayoutState::Confirmed);
+}
+
+#[tokio::test]
+async fn payouts_of_long_ago_wait_for_a_person() {
+    a_start_far_behind_the_chain_waits_for_a_person(false).await;
+}
+
+#[tokio::test]
+async fn payouts_of_long_ago_wait_for_a_person_on_postgres() {
+    a_start_far_behind_the_chain_waits_for_a_person(true).await;
+}
+
 async fn what_is_above_the_cap_goes_to_the_cold_address(on_postgres: bool) {
     let dir = TestDir::new();
     let mut rig = Rig::rich(open(on_postgres, &dir).await).await;

@@ -374,6 +374,8 @@ pub struct Rig {
     pub sweep: Option<SweepPolicy>,
     /// Up to what payouts leave without a person; above the second, in a day, two are needed.
     pub looks: Option<(i64, i64)>,
+    /// How far it may begin behind its chain before payouts wait.
+    pub behind_max: Option<u64>,
     follower: Arc<Follower<AccountChain>>,
     sink: Arc<Sink>,
     _server: DevServer,
@@ -386,14 +388,14 @@ fn open_treasury(
     entropy: &Arc<SeededEntropy>,
     node: &Arc<Node>,
     breaker: &Arc<Breaker>,
-    sweep: Option<SweepPolicy>,
-    looks: Option<(i64, i64)>,
+    (sweep, looks, behind_max): (Option<SweepPolicy>, Option<(i64, i64)>, Option<u64>),
 ) -> Treasury {
     let mut wallet = AccountChainWallet::new(ASSET, 61, false, node.clone());
     wallet.confirmations = CONFIRMATIONS;
     wallet.reorg_limit = REORG_LIMIT;
     wallet.payouts.auto_approve_max = looks.map_or(1_000 * COIN, |l| l.0);
     wallet.cold = sweep;
+    wallet.behind_max = behind_max.unwrap_or(u64::MAX);
     let mut config = TreasuryConfig::new(Seed::from_bytes([42; 32])).with_accounts(wallet);
     config.converted = vec![Asset::Usd];
     if let Some((_, two_above)) = looks {
@@ -435,7 +437,7 @@ impl Rig {
             deaf: Mutex::default(),
         });
         let breaker = Arc::new(Breaker::default());
-        let treasury = open_treasury(&store, &clock, &entropy, &node, &breaker, None, None);
+        let treasury = open_treasury(&store, &clock, &entropy, &node, &breaker, (None, None, None));
         let sink = Arc::new(Sink {
             store: Mutex::new(store.clone()),
             treasury: Mutex::new(treasury.clone()),
@@ -463,6 +465,7 @@ impl Rig {
             breaker,
             sweep: None,
             looks: None,
+            behind_max: None,
             follower,
             sink,
             _server: server,
@@ -490,8 +493,7 @@ impl Rig {
             &self.entropy,
             node,
             &self.breaker,
-            sweep,
-            self.looks,
+            (sweep, self.looks, self.behind_max),
         );
         *self.sink.treasury.lock().unwrap() = self.treasury.clone();
         self.payer = Payer::new(self.treasury.clone());

@@ -191,3 +191,39 @@ pub(super) async fn a_place_that_nobody_pays_at_is_given_up(store: Store) {
     assert_eq!(b.house.treasury.poll_checkouts().await.unwrap().looked, 1);
     assert_eq!(b.later().await.looked, 0);
 }
+
+pub(super) async fn a_session_that_says_what_cannot_be_books_nothing(store: Store) {
+    let b = bench(store).await;
+    let invoice = b.lease(1, 500).await;
+    b.open(1, &invoice, Method::Card).await.unwrap();
+    let place = "v1/checkout/sessions/cs_test_1";
+    for (member, said) in [
+        ("amount_total", json!(-500)),
+        ("amount_total", json!(i64::MAX)),
+        ("amount_total", json!(5.5)),
+        ("amount_total", json!(null)),
+        // A coin is no currency of a card, though the books know it.
+        ("currency", json!("btc")),
+        ("currency", json!("xyz")),
+        ("currency", json!(null)),
+        ("payment_intent", json!(null)),
+        ("payment_intent", json!("../charges/ch_1")),
+        ("payment_status", json!(null)),
+        ("status", json!(null)),
+    ] {
+        b.paid("cs_test_1", 500);
+        b.service.set(place, &json!({ "currency": "eur" }));
+        b.service.set(place, &json!({ member: said }));
+        let heard = b.event("evt_1", "checkout.session.completed", "cs_test_1").await;
+        assert_eq!(heard, Heard::Later, "{member} {said}");
+        assert_eq!((b.state(&invoice).await, b.at("card").await), (InvoiceState::New, 0));
+    }
+    b.service.set(place, &json!({ "status": "complete" }));
+    assert_eq!(b.event("evt_1", "checkout.session.completed", "cs_test_1").await, Heard::Yes);
+    assert_eq!(b.state(&invoice).await, InvoiceState::Confirmed);
+    // What was told once is not taken back by a smaller figure: what is given back is told as that.
+    b.paid("cs_test_1", 400);
+    assert_eq!(b.event("evt_2", "checkout.session.completed", "cs_test_1").await, Heard::Yes);
+    assert_eq!((b.at("card").await, b.available(1).await), (500, 0));
+    b.house.check().await;
+}

@@ -58,6 +58,9 @@ gruve_store::laws! { remote: [
     a_refused_refund_of_what_is_held_is_held_again,
     a_session_whose_answer_was_lost_is_followed_by_another,
     places_of_a_service_that_is_gone_do_not_stand_in_the_way,
+    a_session_that_says_what_cannot_be_books_nothing,
+    only_whole_cents_of_what_is_left_of_a_card_payment_are_given_back,
+    what_is_settled_stays_so_whatever_an_old_answer_says,
     broken_off_anywhere_a_card_payment_is_booked_once_and_given_back_once,
     broken_off_anywhere_a_payment_at_the_coin_server_is_booked_once,
 ]}

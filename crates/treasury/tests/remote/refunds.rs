@@ -3,9 +3,10 @@
 use crate::fake::{HOUR, account};
 use crate::services::Mood;
 use crate::{bench, eur};
-use gruve_ledger::Account;
+use gruve_ledger::{Account, LedgerError};
 use gruve_store::Store;
-use gruve_treasury::{Heard, Method, TreasuryError};
+use gruve_treasury::{Heard, Method, Purpose, TreasuryError};
+use gruve_units::{Amount, Asset};
 use serde_json::json;
 
 pub(super) async fn a_refund_is_asked_for_once_however_often_the_answer_is_lost(store: Store) {
@@ -115,5 +116,50 @@ pub(super) async fn a_refused_refund_of_what_is_held_is_held_again(store: Store)
     b.service.mood(Mood::Refuses);
     b.house.treasury.refund(payment.id, eur(500), eur(0), "x").await.unwrap();
     assert_eq!((held().await, b.available(1).await), (500, 500));
+    b.house.check().await;
+}
+
+pub(super) async fn only_whole_cents_of_what_is_left_of_a_card_payment_are_given_back(
+    store: Store,
+) {
+    let b = bench(store).await;
+    let (payment, _) = b.topped_up(1, 500).await;
+    let t = &b.house.treasury;
+    let dollars = Amount::new(Asset::Usd, 2_000_000);
+    for (amount, taken) in [
+        (eur(0), eur(0)),
+        (eur(-200), eur(0)),
+        (Amount::new(Asset::Eur, 15_000), eur(0)),
+        (Amount::new(Asset::Eur, 1), eur(0)),
+        (dollars, eur(0)),
+        (eur(200), Amount::new(Asset::Usd, 0)),
+        (eur(200), eur(1)),
+        (eur(501), eur(0)),
+    ] {
+        let refused = t.refund(payment.id, amount, taken, "x").await;
+        assert!(matches!(refused, Err(TreasuryError::NoPayment)), "{amount}: {refused:?}");
+    }
+    // One that came another way is no card's to give back.
+    let invoice = b.house.invoice_in(2, eur(500), Purpose::TopUp).await;
+    b.open(2, &invoice, Method::BtcPay).await.unwrap();
+    let place = "api/v1/stores/Store1/invoices/inv1";
+    b.service.set(place, &json!({ "status": "Settled" }));
+    b.service.put(&format!("{place}/payment-methods"), json!([]));
+    assert_eq!(b.later().await.booked, 1);
+    let coins = t.payments(account(2)).await.unwrap().remove(0);
+    let refused = t.refund(coins.id, eur(200), eur(0), "x").await;
+    assert!(matches!(refused, Err(TreasuryError::NoPayment)), "{refused:?}");
+    // Nor what its customer has spent.
+    let spent = b.lease(1, 400).await;
+    t.pay_from_balance(account(1), spent.id).await.unwrap();
+    let refused = t.refund(payment.id, eur(200), eur(0), "x").await;
+    let short =
+        matches!(refused, Err(TreasuryError::Ledger(LedgerError::InsufficientFunds { .. })));
+    assert!(short, "{refused:?}");
+    let made = b.service.made();
+    assert!(!made.iter().any(|m| m.starts_with("refund")), "{made:?}");
+    assert_eq!((b.available(1).await, b.available(2).await), (100, 500));
+    t.refund(payment.id, eur(100), eur(0), "x").await.unwrap();
+    assert_eq!((b.available(1).await, b.at("card").await), (0, 400));
     b.house.check().await;
 }

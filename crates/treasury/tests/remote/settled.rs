@@ -121,3 +121,29 @@ pub(super) async fn what_a_lost_dispute_left_owing_keeps_everything_here_until_i
     assert!(!t.release_disputes(account(1)).await.unwrap());
     b.house.check().await;
 }
+
+pub(super) async fn what_is_settled_stays_so_whatever_an_old_answer_says(store: Store) {
+    let b = bench(store).await;
+    // Of a payment that is none of ours nothing is kept, and the service need not say it again.
+    b.service.put("v1/disputes/dp_0", dispute("pi_x", "lost"));
+    assert_eq!(b.event("evt_0", "charge.dispute.closed", "dp_0").await, Heard::Yes);
+    let t = &b.house.treasury;
+    let (_, intent) = b.topped_up(1, 500).await;
+    for (n, (end, later, left)) in
+        [("won", "needs_response", 500), ("won", "lost", 500), ("lost", "won", 0)]
+            .into_iter()
+            .enumerate()
+    {
+        let name = format!("dp_{}", n + 1);
+        for (m, status) in ["needs_response", end, later, "needs_response"].into_iter().enumerate()
+        {
+            b.service.put(&format!("v1/disputes/{name}"), dispute(&intent, status));
+            let event = format!("evt_{n}_{m}");
+            let heard = b.event(&event, "charge.dispute.updated", &name).await;
+            assert_eq!(heard, Heard::Yes);
+            assert_eq!(t.is_disputed(account(1)).await.unwrap(), m == 0, "{end}, {status}");
+        }
+        assert_eq!((b.available(1).await, b.at("card").await), (left, left), "{end}, {later}");
+    }
+    b.house.check().await;
+}

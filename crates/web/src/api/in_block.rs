@@ -9,6 +9,7 @@ use crate::money::shown_hash;
 use crate::openapi::{Answer, Fine, answers, requests};
 use crate::state::AppState;
 use axum::extract::State;
+use gruve_hosting::Part;
 use gruve_units::ContractId;
 
 answers! {
@@ -16,8 +17,26 @@ answers! {
     struct InBlockBody {
         /// For jobs of epochs for which the address was published.
         wanted: bool,
+        /// With whom it is shared: the list that counts, and one that will. None where the payout address gets all.
+        shared: Vec<BlockShares>,
         /// The last 100, newest first, once the epoch is closed in which they were found.
         paid: Vec<PaidBody>,
+    }
+
+    /// Who shares what the house leaves of a block.
+    struct BlockShares {
+        /// From then on.
+        from: Time,
+        /// The payout address, which gets what the others leave; then these, each rounded down.
+        parts: Vec<BlockShare>,
+    }
+
+    /// An address and its part.
+    struct BlockShare {
+        /// It.
+        address: String,
+        /// Hundredths of a percent.
+        bps: u16,
     }
 
     /// What a block paid.
@@ -90,5 +109,10 @@ async fn body(
         amount: amount(p.block.amount),
         state: p.state.to_owned(),
     });
-    Ok(Answer(InBlockBody { wanted, paid: paid.collect() }))
+    let share = |p: Part| BlockShare { address: p.address, bps: p.bps.get() };
+    let shared = state.splits(&contract).await?.into_iter().map(|split| BlockShares {
+        from: time(split.from),
+        parts: split.parts.into_iter().map(share).collect(),
+    });
+    Ok(Answer(InBlockBody { wanted, shared: shared.collect(), paid: paid.collect() }))
 }

@@ -12,8 +12,8 @@ use crate::openapi::{Answer, Done, Fine, List, Made, Sheet, answers, requests};
 use crate::state::AppState;
 use axum::extract::State;
 use gruve_farm::SitePower;
-use gruve_hosting::{Bill, Contract, HostedMachine, Signed};
-use gruve_units::{Amount, Asset, ContractId, EpochNumber, Hashes, LaneId, MachineId};
+use gruve_hosting::{Bill, Contract, HostedMachine, Part, Signed};
+use gruve_units::{Amount, Asset, Bps, ContractId, EpochNumber, Hashes, LaneId, MachineId};
 
 /// Bills listed with a machine.
 const BILLS_SHOWN: u32 = 100;
@@ -226,10 +226,20 @@ requests! {
     struct NewAddress {
         /// It.
         address: String,
+        /// Who shares what blocks pay to it, seven at most; the address gets the rest.
+        partners: Vec<Partner> = default,
         /// The account's password; keys for programs leave it out.
         password: String = default,
         /// The code of the moment, where the account has a second factor.
         code: String = default,
+    }
+
+    /// Who shares what blocks pay.
+    struct Partner {
+        /// The address.
+        address: String,
+        /// Its part of what the house leaves, hundredths of a percent: at least 100.
+        bps: u16,
     }
 
     /// Proof of who buys, where there is a price.
@@ -434,7 +444,13 @@ pub(crate) async fn address(
 ) -> Result<Fine<HostingBody>, Failure> {
     let again = Again { password: new.password, code: new.code };
     let asker = Asker { customer: &customer, again: &again, from };
-    state.address_hosting(&asker, id, &new.address).await?;
+    let partner = |p: Partner| {
+        let bps =
+            Bps::new(p.bps).ok_or_else(|| Failure::refused("A part is at most the whole."))?;
+        Ok(Part { address: p.address, bps })
+    };
+    let partners = new.partners.into_iter().map(partner).collect::<Result<Vec<_>, Failure>>()?;
+    state.address_hosting(&asker, id, &new.address, &partners).await?;
     let contract = state.own_hosting(customer.account, id).await?;
     Ok(Answer(contract_body(&state, &contract)))
 }

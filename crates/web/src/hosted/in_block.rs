@@ -1,10 +1,11 @@
-//! Owners who are paid by the block itself: the wish, and what blocks have paid.
+//! Owners who are paid by the block itself: the wish, with whom it is shared, and what blocks have paid.
 
 use super::{Asker, HandError, hosting_failure};
 use crate::failure::Failure;
+use crate::money::typed_figure;
 use crate::state::AppState;
 use gruve_accounts::AccountsError;
-use gruve_hosting::{Contract, OwnBlock};
+use gruve_hosting::{Contract, OwnBlock, PARTS_MAX, Part, Split};
 use gruve_store::{Tx, transact};
 use gruve_units::{Algorithm, Bps, ContractId};
 
@@ -15,7 +16,40 @@ pub(crate) struct PaidInBlock {
     pub(crate) state: &'static str,
 }
 
+/// Partners as they are typed: of each a line with the address and its part in percent.
+pub(crate) fn partners(text: &str) -> Result<Vec<Part>, Failure> {
+    let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
+    // One more than there may be is one too many for whoever counts.
+    lines.take(PARTS_MAX).map(partner).collect()
+}
+
+fn partner(line: &str) -> Result<Part, Failure> {
+    let read = || {
+        let (address, part) = line.split_once(char::is_whitespace)?;
+        let bps = hundredths(part.trim().trim_end_matches('%').trim_end())?;
+        Some(Part { address: address.to_owned(), bps })
+    };
+    let why = "Each line has an address and its part in percent, as 30 or 12.5.";
+    read().ok_or_else(|| Failure::refused(why))
+}
+
+/// `12.5` as 1,250.
+fn hundredths(text: &str) -> Option<Bps> {
+    let figure = typed_figure(text).ok()?;
+    let (whole, rest) = figure.split_once('.').unwrap_or((&*figure, ""));
+    let is_plain = |s: &str| s.bytes().all(|b| b.is_ascii_digit());
+    if whole.is_empty() || rest.len() > 2 || !is_plain(whole) || !is_plain(rest) {
+        return None;
+    }
+    Bps::new(format!("{whole}{rest:0<2}").parse().ok()?)
+}
+
 impl AppState {
+    /// With whom an owner shares what blocks pay: the list that counts, and one that will.
+    pub(crate) async fn splits(&self, c: &Contract) -> Result<Vec<Split>, Failure> {
+        self.hosting().splits(c.id).await.map_err(|e| hosting_failure(&e))
+    }
+
     /// Says whether blocks that a machine finds pay its owner themselves.
     pub(crate) async fn set_in_block(
         &self,
@@ -95,5 +129,25 @@ impl AppState {
             paid.push(PaidInBlock { block, state });
         }
         Ok(paid)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn partners_are_typed_line_by_line() {
+        let of = |text: &str| {
+            let all = partners(text).ok()?;
+            Some(all.into_iter().map(|p| (p.address, p.bps.get())).collect::<Vec<_>>())
+        };
+        let both = vec![("a".to_owned(), 3_000), ("b".to_owned(), 1_250)];
+        assert_eq!(of("a 30\r\n\n  b\t12.5 %\n"), Some(both));
+        assert_eq!(of(""), Some(Vec::new()));
+        assert_eq!(of("a 0.01"), Some(vec![("a".to_owned(), 1)]));
+        for wrong in ["a", "a x", "a 12.345", "a -5", "a .5", "a 101", "a 5 6", "a 999999"] {
+            assert_eq!(of(wrong), None, "{wrong}");
+        }
     }
 }

@@ -9,12 +9,13 @@ use crate::layout::{cell, token};
 use crate::money::{amount, short_hash, shown_hash, time};
 use crate::pages::security::proof;
 use crate::state::AppState;
+use crate::view::basis_points;
 use crate::visitor::Visitor;
-use crate::words::t;
+use crate::words::{say, t};
 use axum::extract::State;
 use axum::response::Redirect;
 use gruve_accounts::Factors;
-use gruve_hosting::{Contract, PayFrom, Scheme};
+use gruve_hosting::{Contract, PayFrom, Scheme, Split};
 use gruve_units::ContractId;
 use maud::{Markup, html};
 use serde::Deserialize;
@@ -24,6 +25,7 @@ pub(crate) fn section(
     visitor: &Visitor,
     c: &Contract,
     (wanted, paid): (bool, &[PaidInBlock]),
+    splits: &[Split],
     factors: Factors,
 ) -> Markup {
     let may = c.terms.scheme == Scheme::Solo && c.terms.pay_from == PayFrom::Balance;
@@ -37,6 +39,7 @@ pub(crate) fn section(
                     p { (t("Blocks that this machine finds pay the house, which credits you.")) }
                 }
                 p.note { (t("It counts for work of later epochs, once your address is published; until then, and while a bill is unpaid, the house is paid. Your address then stands in the public record with every share, not only in blocks.")) }
+                (shares(splits))
                 (blocks(paid))
                 @if may {
                     form.stack method="post" action={ "/machines/" (c.id) "/in-block" } {
@@ -47,6 +50,16 @@ pub(crate) fn section(
                     }
                 }
             }
+        }
+    }
+}
+
+/// With whom it is shared.
+fn shares(splits: &[Split]) -> Markup {
+    html! {
+        @for split in splits {
+            p { (say!("From {time} they share what the house leaves of a block:", time = time(split.from))) }
+            ul { @for part in &split.parts { li { code { (part.address) } " " (basis_points(part.bps)) } } }
         }
     }
 }

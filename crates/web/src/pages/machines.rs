@@ -4,6 +4,7 @@ use crate::api::machines::price_of;
 use crate::client::Client;
 use crate::extract::{Customer, Form, Id};
 use crate::failure::Failure;
+use crate::hosted::in_block::partners;
 use crate::hosted::{Again, Asker, farm_failure, hosting_failure};
 use crate::layout::{Field, cell, page, token};
 use crate::money::{amount, local, percent, rate, span_text, time};
@@ -21,7 +22,7 @@ use gruve_accounts::Factors;
 use gruve_farm::{MachineOwner, SitePower};
 use gruve_hosting::footprint::Footprint;
 use gruve_hosting::honesty::{TOLERANCE_PERCENT, Verdict};
-use gruve_hosting::{Bill, Contract, EndedBy, HostedMachine, HostingState, PayFrom};
+use gruve_hosting::{Bill, Contract, EndedBy, HostedMachine, HostingState, PayFrom, Scheme};
 use gruve_units::{Amount, Asset, ContractId, Duration, Hashes, InvoiceId, Timestamp};
 use maud::{Markup, html};
 use serde::Deserialize;
@@ -90,6 +91,7 @@ pub(crate) async fn machine(
     let tickets = state.tickets_of(customer.account, &c).await?;
     let powers = state.powers().await?;
     let in_block = state.in_block(&c).await?;
+    let splits = state.splits(&c).await?;
     let factors = state.accounts().factors(customer.account).await?;
     // Only what would be taken is offered: until its first epoch the machine is not the account's yet.
     let is_owner =
@@ -145,7 +147,7 @@ pub(crate) async fn machine(
         @if c.state == HostingState::Active {
             div.columns {
                 (wishes(&visitor, &c, (state.now(), goes_on), factors))
-                (in_block::section(&visitor, &c, (in_block.0, &in_block.1), factors))
+                (in_block::section(&visitor, &c, (in_block.0, &in_block.1), &splits, factors))
             }
         }
     };
@@ -312,6 +314,11 @@ fn wishes(
                 (token(visitor))
                 (Field { id: "address", label: "Address", kind: "text", value: "",
                     hint: "A change counts after a day.", error: None, autocomplete: "off", inputmode: None }.draw())
+                @if c.terms.scheme == Scheme::Solo && c.terms.pay_from == PayFrom::Balance {
+                    div.field { label for="partners" { (t("Partners, where the block pays you")) }
+                        textarea #partners name="partners" maxlength="2000" rows="3" spellcheck="false" autocomplete="off" aria-describedby="partners-hint" {}
+                        p.hint #partners-hint { (t("Of each a line: address and part in percent, as 30 or 12.5. They share what blocks pay you; the address above gets the rest. Those set before share no more.")) } }
+                }
                 (proof("address", factors))
                 button.quiet type="submit" { (t("Set the address")) }
             }
@@ -442,6 +449,8 @@ pub(crate) async fn refuse(
 pub(crate) struct NewAddress {
     address: String,
     #[serde(default)]
+    partners: String,
+    #[serde(default)]
     password: String,
     #[serde(default)]
     code: String,
@@ -457,7 +466,8 @@ pub(crate) async fn address(
 ) -> Result<Redirect, Failure> {
     let again = Again { password: form.password, code: form.code };
     let asker = Asker { customer: &customer, again: &again, from };
-    state.address_hosting(&asker, id, form.address.trim()).await?;
+    let partners = partners(&form.partners)?;
+    state.address_hosting(&asker, id, form.address.trim(), &partners).await?;
     Ok(back(id))
 }
 

@@ -41,6 +41,8 @@ fn gone(lane: &LaneConfig) -> OwnBlock {
         address: String::new(),
         amount: Amount::new(Asset::Btc, 1),
         house: 1,
+        whole: 2,
+        part: None,
         fee: Some(gruve_hosting::BlockFee { bps: Bps::ZERO, least: 0 }),
         is_orphaned: false,
     }

@@ -52,7 +52,8 @@ answers! {
         /// Of which coin.
         asset: Asset,
         /// `unexplained`: a transaction that nothing in the house's tables explains; `doubted`: a coin that may be spent;
-        /// `held`: the house began far behind its chain, or somebody has payouts wait.
+        /// `held`: the house began far behind its chain, or somebody has payouts wait; `paid`: a block that was caught up with
+        /// pays what payouts that wait would, and these alone wait.
         kind: &'static str,
         /// The transaction, or the coin, or of `held` how many blocks it was behind; empty where somebody has them wait.
         what: String,
@@ -174,6 +175,9 @@ fn lock(asset: Asset, lock: Lock) -> PayoutLock {
             spent: Some(amount(spent)),
             seen_at: time(seen),
         },
+        Lock::Paid { txid, height, payouts: _, seen } => {
+            PayoutLock { asset, kind: "paid", what: txid, height, spent: None, seen_at: time(seen) }
+        }
         Lock::Held { behind, seen } => PayoutLock {
             asset,
             kind: "held",

@@ -2,7 +2,8 @@
 
 use crate::openapi::{Digits, Hash32, Paper, Shape, Shapes, papers, words_of};
 use gruve_statement::hosting::{
-    Back, BillLine, BlockLine, EndedBy, HostingEnd, HostingPosition, HostingStatement, HostingTerms,
+    Back, BillLine, BlockLine, BlockPart, EndedBy, HostingEnd, HostingPosition, HostingStatement,
+    HostingTerms,
 };
 use gruve_units::{Asset, ContractId, LaneId};
 use serde_json::Value;
@@ -97,10 +98,20 @@ papers! {
         fee_least_minor: i64,
         /// What the house got.
         house_minor: i64,
-        /// What the owner got.
+        /// What the owner got, or this address of those that share it.
         amount_minor: i64,
+        /// Which part that is, where several share.
+        part: BlockPart = unsaid,
         /// It is no longer in the chain, and paid nobody.
         is_orphaned: bool,
+    }
+
+    /// Which of the addresses that share what the house leaves of a block.
+    BlockPart as "HostingBlockPart" {
+        /// 0 is the payout address, which gets what the others leave; the others follow in the order of their parts.
+        number: u16,
+        /// The parts of all but the payout address, hundredths of a percent, each rounded down.
+        others_bps: Vec<u16>,
     }
 
     /// A bill, line by line.

@@ -87,7 +87,7 @@ pub(crate) async fn payouts(
 
 /// Why payouts of a coin wait for a person, if any do.
 async fn locked(state: &AppState) -> Result<Option<Markup>, Failure> {
-    let mut rows = Vec::new();
+    let (mut rows, mut pays_waiting) = (Vec::new(), false);
     for asset in state.treasury().assets() {
         for lock in state.treasury().payout_locks(asset).await? {
             rows.push(match lock {
@@ -98,6 +98,16 @@ async fn locked(state: &AppState) -> Result<Option<Markup>, Failure> {
                     html! { @match height { Some(h) => (h), None => "–" } },
                     amount(spent),
                 ],
+                Lock::Paid { txid, height, seen, .. } => {
+                    pays_waiting = true;
+                    vec![
+                        time(seen),
+                        html! { (asset.code()) },
+                        html! { code { (txid) } },
+                        html! { @match height { Some(h) => (h), None => "–" } },
+                        html! { "–" },
+                    ]
+                }
                 Lock::Held { seen, .. } => vec![
                     time(seen),
                     html! { (asset.code()) },
@@ -121,6 +131,9 @@ async fn locked(state: &AppState) -> Result<Option<Markup>, Failure> {
     let columns = ["Seen", "Coin", "Transaction", ">Block", ">Spent"];
     let list = html! {
         p { (t("These spend the house's coins and nothing in its tables explains them: the database is older than the chain, or somebody else has the keys. Payouts of the coin wait until gruve admin payouts on the machine has settled each.")) }
+        @if pays_waiting {
+            p { (t("Where nothing is spent, a block that was caught up with pays what payouts that wait would: only these wait.")) }
+        }
         (table("Unexplained transactions", &columns, &rows))
     };
     Ok(Some(sheet("locked", "Payouts are locked", &list)))
