@@ -60,7 +60,7 @@ pub use dispute::{PaymentDispute, PaymentWord};
 pub use ends::Ended;
 pub use error::HostingError;
 pub use gruve_statement::hosting::{EndedBy, HostingStatement};
-pub use in_block::{BlockFee, IN_BLOCK_MAX, InBlock, OWN_BLOCKS_AUDITED, OwnBlock};
+pub use in_block::{BlockFee, IN_BLOCK_MAX, InBlock, OWN_BLOCKS_AUDITED, OwnBlock, OwnBlockPlace};
 pub use order::{Order, Ordered, PaidOrder, Reserved, STOCK_COUNTED_MAX, UNPAID_MAX};
 pub use payable::{Payable, Payment};
 pub use service::{ADDRESS_WAIT, CONTRACTS_MAX, Hosting};

@@ -444,11 +444,11 @@ impl Hosting {
         address: &str,
     ) -> Result<Timestamp> {
         transact!(self.store, tx -> Result<_> => {
-            self.set_address_in(tx, account, contract, address).await
+            self.set_address_in(tx, account, contract, (address, Duration::ZERO)).await
         })
     }
 
-    /// [`Hosting::set_address`] within the caller's transaction.
+    /// [`Hosting::set_address`] within the caller's transaction, where a first address waits, too.
     ///
     /// # Errors
     /// As [`Hosting::set_address`].
@@ -457,7 +457,7 @@ impl Hosting {
         tx: &mut Tx,
         account: AccountId,
         contract: ContractId,
-        address: &str,
+        (address, wait): (&str, Duration),
     ) -> Result<Timestamp> {
         if address.is_empty() || address.len() > ADDRESS_BYTES_MAX || !address.is_ascii() {
             return Err(HostingError::BadTerms("this is no address"));
@@ -469,7 +469,13 @@ impl Hosting {
             return Err(HostingError::NotNow(c.state.name()));
         }
         let (given, from) = match c.address.at(now) {
-            None => (params![contract, Some(address), None::<String>, None::<Timestamp>], now),
+            None if wait.is_zero() => {
+                (params![contract, Some(address), None::<String>, None::<Timestamp>], now)
+            }
+            None => {
+                let from = now.plus(wait);
+                (params![contract, None::<String>, Some(address.to_owned()), Some(from)], from)
+            }
             Some(old) => {
                 let from = now.plus(ADDRESS_WAIT);
                 (params![contract, Some(old), Some(address.to_owned()), Some(from)], from)

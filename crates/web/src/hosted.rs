@@ -304,8 +304,12 @@ impl AppState {
         self.prove_again(asker).await?;
         let allowed = self.accounts().may_pay_to(account, asset, address).await;
         allowed.map_err(|e| accounts_failure(&e))?;
+        let wait = match self.is_known_destination(account, asset, address).await? {
+            true => Duration::ZERO,
+            false => self.accounts().payout_delay(),
+        };
         let set = transact!(self.store(), tx -> Result<Timestamp, HandError> => {
-            let from = self.hosting().set_address_in(tx, account, id, address).await?;
+            let from = self.hosting().set_address_in(tx, account, id, (address, wait)).await?;
             let serial = self.serial_of(tx, contract.machine).await?;
             let when = gruve_accounts::date_text(from);
             let told = format!("What your machine {serial} earns goes to {address} from {when} on.");

@@ -70,4 +70,10 @@ pub const MIGRATIONS: &[Migration] = &[
         sqlite: include_str!("../../migrations/0011_converted_back.sqlite.sql"),
         postgres: include_str!("../../migrations/0011_converted_back.postgres.sql"),
     },
+    Migration {
+        number: 12,
+        name: "held_payouts",
+        sqlite: include_str!("../../migrations/0012_held_payouts.sqlite.sql"),
+        postgres: include_str!("../../migrations/0012_held_payouts.postgres.sql"),
+    },
 ];

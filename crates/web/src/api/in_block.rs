@@ -4,6 +4,7 @@ use crate::api::{Money, Time, amount, time};
 use crate::client::Client;
 use crate::extract::{Customer, Id, Json};
 use crate::failure::Failure;
+use crate::hosted::in_block::PaidInBlock;
 use crate::hosted::{Again, Asker};
 use crate::money::shown_hash;
 use crate::openapi::{Answer, Fine, answers, requests};
@@ -16,7 +17,7 @@ answers! {
     struct InBlockBody {
         /// For jobs of epochs for which the address was published.
         wanted: bool,
-        /// The last 100, newest first, once the epoch is closed in which they were found.
+        /// The last 100, newest first, once the epoch is closed in which they were found; `/payments` has all.
         paid: Vec<PaidBody>,
     }
 
@@ -81,14 +82,18 @@ async fn body(
 ) -> Result<Fine<InBlockBody>, Failure> {
     let contract = state.own_hosting(customer.account, id).await?;
     let (wanted, paid) = state.in_block(&contract).await?;
-    let paid = paid.into_iter().map(|p| PaidBody {
+    Ok(Answer(InBlockBody { wanted, paid: paid.iter().map(paid_body).collect() }))
+}
+
+/// What a block paid.
+pub(crate) fn paid_body(p: &PaidInBlock) -> PaidBody {
+    PaidBody {
         block: shown_hash(&p.block.block_hash),
         height: p.block.height,
         at: time(p.block.at),
         output: p.block.vout,
-        address: p.block.address,
+        address: p.block.address.clone(),
         amount: amount(p.block.amount),
         state: p.state.to_owned(),
-    });
-    Ok(Answer(InBlockBody { wanted, paid: paid.collect() }))
+    }
 }
