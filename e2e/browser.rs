@@ -331,6 +331,7 @@ async fn withdraws(page: &Page, lane: &Lane) {
     })
     .await;
     page.arrive("withdraw-confirm", "Confirm the payout").await;
+    page.fill("password", PASSWORD).await;
     page.press("Withdraw ").await;
     page.arrive("payout-requested", "Payout").await;
     page.updates_itself("the payout is in a block", async || {

@@ -144,7 +144,8 @@ async fn a_contract_priced_in_ether_is_paid_and_a_balance_of_it_withdrawn() {
         .unwrap_or_else(|e| place.fail(&e));
 
     // What came is swept to the hot address; from there half of it leaves.
-    let order = json!({"asset": "ETH", "amount": "0.5", "address": OUTSIDE});
+    let password = "correct horse battery";
+    let order = json!({"asset": "ETH", "amount": "0.5", "address": OUTSIDE, "password": password});
     let payout = liv.post("/api/v1/payouts", &order).await.unwrap();
     let path = format!("/api/v1/payouts/{}", payout["payout"].as_str().unwrap());
     let payout = until("the payout is confirmed", MINUTES, async || {

@@ -33,6 +33,8 @@ data = "house"
 machine_password = "{MACHINE_PASSWORD}"
 [http]
 listen = "127.0.0.1:{http}"
+[accounts]
+payout_delay = "0s"
 [[lane]]
 id = "btc"
 asset = "BTC"

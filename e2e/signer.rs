@@ -125,7 +125,8 @@ impl Rig {
     /// A payout of so much to this address, approved by a person; its id.
     async fn payout(&self, minor: i64, to: &str) -> String {
         let amount = Amount::new(Asset::Btc, minor).decimal();
-        let order = json!({"asset": "BTC", "amount": amount, "address": to});
+        let password = "correct horse battery";
+        let order = json!({"asset": "BTC", "amount": amount, "address": to, "password": password});
         let asked = self.liv.post("/api/v1/payouts", &order).await.unwrap();
         let id = asked["payout"].as_str().unwrap();
         assert_eq!(asked["state"], "requested");

@@ -66,6 +66,8 @@ data = "house"
 machine_password = "{PASSWORD}"
 [http]
 listen = "127.0.0.1:{http}"
+[accounts]
+payout_delay = "0s"
 [[lane]]
 id = "eth-class"
 asset = "ETC"

@@ -70,6 +70,7 @@ security = "none"
 from = "Nordlys Mining <post@nordlys.example>"
 [accounts]
 change_delay = "3s"
+payout_delay = "0s"
 [[bank]]
 asset = "EUR"
 iban = "DE89 3704 0044 0532 0130 00"

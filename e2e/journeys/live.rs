@@ -63,7 +63,8 @@ async fn comes(page: &Page, house: &House) -> Api {
 
 /// Asks, as another session, for a payout that waits for a person; gives its id.
 async fn asks_for(house: &House, api: &Api, amount: &str) -> String {
-    let order = json!({ "asset": "BTC", "amount": amount, "address": house.address().await });
+    let to = house.address().await;
+    let order = json!({ "asset": "BTC", "amount": amount, "address": to, "password": PASSWORD });
     let payout = api.post("/api/v1/payouts", &order).await.unwrap();
     assert_eq!(payout["state"], "requested", "{payout:#}");
     payout["payout"].as_str().unwrap().to_owned()

@@ -97,7 +97,7 @@ async fn available(of: &Api, asset: &str, is: impl Fn(i64) -> bool) -> i64 {
 
 /// More than one person may let go.
 async fn asks_for_much(per: &Api, address: &str) -> String {
-    let order = json!({ "asset": "BTC", "amount": "2", "address": address });
+    let order = json!({ "asset": "BTC", "amount": "2", "address": address, "password": PASSWORD });
     let payout = per.post("/api/v1/payouts", &order).await.unwrap();
     assert_eq!(payout["state"], "requested", "{payout:#}");
     payout["payout"].as_str().unwrap().to_owned()

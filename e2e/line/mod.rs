@@ -29,6 +29,8 @@ data = "house"
 machine_password = "{MACHINE_PASSWORD}"
 [http]
 listen = "127.0.0.1:{http}"
+[accounts]
+payout_delay = "0s"
 [[lane]]
 id = "{lane}"
 asset = "{asset}"
@@ -199,7 +201,10 @@ pub async fn play(program: Program, first: First) {
     // A payout arrives in somebody else's wallet, less exactly the fee that is stated.
     let amount = Amount::new(asset, available);
     let mine = purse.new_address(node).await;
-    let order = json!({"asset": asset.code(), "amount": amount.decimal(), "address": mine});
+    let password = "correct horse battery";
+    let order = json!({
+        "asset": asset.code(), "amount": amount.decimal(), "address": mine, "password": password,
+    });
     let payout = liv.post("/api/v1/payouts", &order).await.unwrap();
     let id = payout["payout"].as_str().unwrap();
     assert_eq!(payout["state"], "requested", "above the limit a person must approve");

@@ -12,7 +12,7 @@ use crate::sql::{
 use crate::tickets::{self, Purpose, Ticket};
 use crate::{Accounts, AccountsError, Result, words};
 use gruve_store::{Row, Tx, params, transact};
-use gruve_units::{AccountId, Asset, Duration, Timestamp};
+use gruve_units::{AccountId, Amount, Asset, Duration, PayoutId, Timestamp};
 
 /// How long a change waits, where the operator says nothing else.
 pub const CHANGE_DELAY: Duration = Duration::from_secs(24 * 3600);
@@ -24,6 +24,9 @@ pub const ADDRESSES_MAX: i64 = 50;
 const ADDRESS_CHARS_MAX: usize = 128;
 const LABEL_CHARS_MAX: usize = 40;
 
+/// What a ticket's detail begins with that stops a payout; no asset is called so.
+const PAYOUT: &str = "payout";
+
 /// Changes applied in one round.
 const AT_ONCE: i64 = 100;
 
@@ -34,6 +37,8 @@ pub struct AccountRules {
     pub mail: Option<crate::MailRules>,
     /// How long a change of where messages and coins go waits.
     pub change_delay: Duration,
+    /// How long a payout waits that goes where nothing of its account has gone before, and that its book does not have.
+    pub payout_delay: Duration,
     /// How long the closing of an account waits.
     pub closing_delay: Duration,
     /// How long a lost second factor waits to be taken off; none is where it is nothing.
@@ -51,6 +56,7 @@ impl Default for AccountRules {
         AccountRules {
             mail: None,
             change_delay: CHANGE_DELAY,
+            payout_delay: CHANGE_DELAY,
             closing_delay: crate::CLOSING_DELAY,
             recovery_delay: crate::RECOVERY_DELAY,
             owner_signatures: false,
@@ -185,8 +191,49 @@ impl Accounts {
         row.map(read).transpose()
     }
 
+    /// How long a payout to a new destination waits.
+    #[must_use]
+    pub fn payout_delay(&self) -> Duration {
+        self.rules().payout_delay
+    }
+
+    /// Queues the notice of a payout that waits, with the way to stop it, within the transaction that asks for it.
+    ///
+    /// # Errors
+    /// [`AccountsError::TooManyAttempts`] where too many such notices are out; the database's.
+    pub async fn tell_of_payout(
+        &self,
+        tx: &mut Tx,
+        account: AccountId,
+        payout: PayoutId,
+        (amount, address): (Amount, &str),
+        until: Timestamp,
+    ) -> Result<()> {
+        let now = self.now();
+        let what = format!(
+            "{amount} is to be withdrawn to {address}, where nothing of yours went before."
+        );
+        self.notify(tx, account, &what, &format!("{PAYOUT} {payout}"), until, now).await?;
+        self.record(tx, now, account, "payout.held").await
+    }
+
+    /// The payout that a notice's ticket stops, if that is what it stops. Whoever has it taken back, then has the ticket
+    /// used up by [`Accounts::undo`]: done twice, it is as done once.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn payout_to_stop(&self, ticket: &Ticket) -> Result<Option<(AccountId, PayoutId)>> {
+        let mut tx = self.store().read().await?;
+        let held = tickets::look(&mut tx, &ticket.0, Purpose::Undo, self.now()).await?;
+        let of = |held: tickets::Held| {
+            let id = held.detail.strip_prefix(PAYOUT)?.trim_start().parse().ok()?;
+            Some((held.account, id))
+        };
+        Ok(held.and_then(of))
+    }
+
     /// Stops what a notice told of, by the ticket in it: a new e-mail address, an address in the book, or the taking off of
-    /// a lost factor.
+    /// a lost factor. A payout is the treasury's: see [`Accounts::payout_to_stop`].
     ///
     /// # Errors
     /// [`AccountsError::TicketVoid`]; [`AccountsError::NothingToStop`] where it counts already or is gone, so that
@@ -205,6 +252,8 @@ impl Accounts {
                     tickets::void(tx, account, Purpose::NewEmail).await?;
                     tx.execute(REMOVE_CHANGES_OF, &params![account]).await?
                 }
+                // Taken back by now.
+                Some((PAYOUT, _)) => 1,
                 // One that is paid to already is taken out, too: no more goes there.
                 Some((asset, address)) => {
                     tx.execute(REMOVE_ADDRESS, &params![account, asset, address]).await?

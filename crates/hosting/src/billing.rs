@@ -268,7 +268,20 @@ impl Hosting {
     /// # Errors
     /// The database's.
     pub async fn bills(&self, contract: ContractId, limit: u32) -> Result<Vec<Bill>> {
-        let given = params![contract, limit.min(BILLS_MAX)];
+        self.bills_before(contract, None, limit.min(BILLS_MAX)).await
+    }
+
+    /// A page of them: those before a number.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn bills_before(
+        &self,
+        contract: ContractId,
+        before: Option<i64>,
+        limit: u32,
+    ) -> Result<Vec<Bill>> {
+        let given = params![contract, before.unwrap_or(i64::MAX), limit];
         let rows = self.store.read().await?.fetch_all(sql::BILLS, &given).await?;
         rows.iter().map(read_bill).collect()
     }

@@ -134,7 +134,24 @@ pub struct BlockFee {
     pub least: i64,
 }
 
+/// Where a payment stands among an account's of a lane.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OwnBlockPlace {
+    /// The block's height.
+    pub height: u64,
+    /// The block, internal byte order.
+    pub block_hash: [u8; 32],
+    /// The output.
+    pub vout: u32,
+}
+
 impl OwnBlock {
+    /// Where it stands among its account's of the lane.
+    #[must_use]
+    pub fn place(&self) -> OwnBlockPlace {
+        OwnBlockPlace { height: self.height, block_hash: self.block_hash, vout: self.vout }
+    }
+
     fn read(row: &Row) -> Result<OwnBlock> {
         let vout: i64 = row.get("vout")?;
         Ok(OwnBlock {
@@ -294,6 +311,26 @@ impl Hosting {
     /// The database's.
     pub async fn own_blocks(&self, tx: &mut Tx, account: AccountId) -> Result<Vec<OwnBlock>> {
         let rows = tx.fetch_all(sql::OWN_BLOCKS, &params![account, BLOCKS_LISTED]).await?;
+        rows.iter().map(OwnBlock::read).collect()
+    }
+
+    /// A page of what blocks of a lane have paid to an account's addresses: the highest first, those behind a place.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn own_blocks_before(
+        &self,
+        tx: &mut Tx,
+        account: AccountId,
+        lane: &LaneId,
+        before: Option<OwnBlockPlace>,
+    ) -> Result<Vec<OwnBlock>> {
+        let (height, hash, vout) = match before {
+            None => (i64::MAX, [0xff; 32], i64::MAX),
+            Some(p) => (i64::try_from(p.height).unwrap_or(i64::MAX), p.block_hash, p.vout.into()),
+        };
+        let given = params![account, lane, height, hash, vout, BLOCKS_LISTED];
+        let rows = tx.fetch_all(sql::OWN_BLOCKS_BEFORE, &given).await?;
         rows.iter().map(OwnBlock::read).collect()
     }
 

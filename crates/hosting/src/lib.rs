@@ -62,7 +62,7 @@ pub use ends::Ended;
 pub use error::HostingError;
 pub use gruve_statement::hosting::BlockPart;
 pub use gruve_statement::hosting::{EndedBy, HostingStatement};
-pub use in_block::{BlockFee, IN_BLOCK_MAX, InBlock, OWN_BLOCKS_AUDITED, OwnBlock};
+pub use in_block::{BlockFee, IN_BLOCK_MAX, InBlock, OWN_BLOCKS_AUDITED, OwnBlock, OwnBlockPlace};
 pub use order::{Order, Ordered, PaidOrder, Reserved, STOCK_COUNTED_MAX, UNPAID_MAX};
 pub use parts::{PART_LEAST_BPS, PARTS_MAX, Part, Split};
 pub use payable::{Payable, Payment};

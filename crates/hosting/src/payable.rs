@@ -71,7 +71,7 @@ async fn address(
     lane: &LaneId,
     now: Timestamp,
 ) -> Result<Option<(String, i64)>> {
-    let Some(row) = tx.fetch_optional(sql::ADDRESSES, &params![account, lane]).await? else {
+    let Some(row) = tx.fetch_optional(sql::ADDRESSES, &params![account, lane, now]).await? else {
         return Ok(None);
     };
     let next: Option<String> = row.get("next_address")?;

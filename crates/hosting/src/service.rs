@@ -445,12 +445,12 @@ impl Hosting {
         address: &str,
     ) -> Result<Timestamp> {
         transact!(self.store, tx -> Result<_> => {
-            self.set_address_in(tx, account, contract, address, &[]).await
+            self.set_address_in(tx, account, contract, (address, &[]), Duration::ZERO).await
         })
     }
 
-    /// [`Hosting::set_address`] within the caller's transaction, with partners who share what blocks pay to it: those of before
-    /// share no more, once it counts.
+    /// [`Hosting::set_address`] within the caller's transaction, where a first address waits, too, with partners who share
+    /// what blocks pay to it: those of before share no more, once it counts.
     ///
     /// # Errors
     /// As [`Hosting::set_address`].
@@ -459,8 +459,8 @@ impl Hosting {
         tx: &mut Tx,
         account: AccountId,
         contract: ContractId,
-        address: &str,
-        partners: &[Part],
+        (address, partners): (&str, &[Part]),
+        wait: Duration,
     ) -> Result<Timestamp> {
         let is_one = |a: &str| !a.is_empty() && a.len() <= ADDRESS_BYTES_MAX && a.is_ascii();
         if !is_one(address) || !partners.iter().all(|p| is_one(&p.address)) {
@@ -474,7 +474,13 @@ impl Hosting {
             return Err(HostingError::NotNow(c.state.name()));
         }
         let (given, from) = match c.address.at(now) {
-            None => (params![contract, Some(address), None::<String>, None::<Timestamp>], now),
+            None if wait.is_zero() => {
+                (params![contract, Some(address), None::<String>, None::<Timestamp>], now)
+            }
+            None => {
+                let from = now.plus(wait);
+                (params![contract, None::<String>, Some(address.to_owned()), Some(from)], from)
+            }
             Some(old) => {
                 let from = now.plus(ADDRESS_WAIT);
                 (params![contract, Some(old), Some(address.to_owned()), Some(from)], from)

@@ -77,8 +77,8 @@ gruve_store::statements! {
     CERTIFICATES = "SELECT text, signature FROM hosting_certificates WHERE machine = $1 ORDER BY n";
 
     ADDRESSES = "SELECT address, next_address, next_address_from, minimum_minor FROM hosting_contracts \
-        WHERE account = $1 AND lane = $2 AND (state = 'active' OR state = 'closing') AND address IS NOT NULL \
-        ORDER BY accepted_at DESC, id DESC LIMIT 1";
+        WHERE account = $1 AND lane = $2 AND (state = 'active' OR state = 'closing') \
+        AND (address IS NOT NULL OR next_address_from <= $3) ORDER BY accepted_at DESC, id DESC LIMIT 1";
     PAYABLE = "SELECT account, lane, asset, minor, n, pending_minor, pending_address FROM hosting_payables \
         WHERE account = $1 AND lane = $2 AND asset = $3";
     PAYABLES = "SELECT account, lane, asset, minor, n, pending_minor, pending_address FROM hosting_payables \
@@ -112,6 +112,10 @@ gruve_store::statements! {
     ORPHAN_OWN_BLOCK = "UPDATE hosting_own_blocks SET is_orphaned = 1 WHERE asset = $1 AND block_hash = $2";
     OWN_BLOCKS = "SELECT asset, block_hash, vout, account, lane, height, at, address, minor, house, fee_bps, fee_least, \
         COALESCE(whole, minor + house) AS whole, part, others, is_orphaned FROM hosting_own_blocks WHERE account = $1 ORDER BY at DESC, height DESC, block_hash, vout LIMIT $2";
+    OWN_BLOCKS_BEFORE = "SELECT asset, block_hash, vout, account, lane, height, at, address, minor, house, fee_bps, fee_least, \
+        COALESCE(whole, minor + house) AS whole, part, others, is_orphaned FROM hosting_own_blocks WHERE account = $1 AND lane = $2 \
+        AND (height < $3 OR (height = $3 AND (block_hash > $4 OR (block_hash = $4 AND vout > $5)))) \
+        ORDER BY height DESC, block_hash, vout LIMIT $6";
     NEWEST_OWN_BLOCKS = "SELECT asset, block_hash, vout, account, lane, height, at, address, minor, house, fee_bps, fee_least, \
         COALESCE(whole, minor + house) AS whole, part, others, is_orphaned FROM hosting_own_blocks WHERE lane = $1 ORDER BY height DESC, block_hash, vout, account LIMIT $2";
 
@@ -119,7 +123,7 @@ gruve_store::statements! {
         energy, fee, credit, due, paid, waived, arrears) \
         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)";
     BILLS = "SELECT n, at, from_epoch, until_epoch, energy_uj, span_us, up_us, energy, fee, credit, due, paid, \
-        waived, arrears FROM hosting_bills WHERE contract = $1 ORDER BY n DESC LIMIT $2";
+        waived, arrears FROM hosting_bills WHERE contract = $1 AND n < $2 ORDER BY n DESC LIMIT $3";
     BILLS_AFTER = "SELECT n, at, from_epoch, until_epoch, energy_uj, span_us, up_us, energy, fee, credit, due, paid, \
         waived, arrears FROM hosting_bills WHERE contract = $1 AND n > $2 ORDER BY n LIMIT $3";
     /// Of the same contracts as `OF_PLAN`.

@@ -155,6 +155,46 @@ async fn a_changed_address_waits_a_day_and_the_first_one_does_not(store: Store) 
     assert!(w.hosting.set_address(kari, id, "").await.is_err());
 }
 
+async fn bills_are_read_page_by_page(store: Store) {
+    let w = world(store).await;
+    let kari = account(1);
+    let (id, from) = w.hosted(kari, PayFrom::Earnings).await;
+    let mut epoch = from;
+    for _ in 0..3 {
+        w.epoch(epoch, 3_000, RATE, FULL).await;
+        w.settle(epoch, &[(kari, btc(5_000))]).await;
+        epoch = epoch.next();
+    }
+    let whole = w.hosting.bills(id, 10).await.unwrap();
+    assert_eq!(whole.iter().map(|b| b.number).collect::<Vec<_>>(), [3, 2, 1]);
+    let first = w.hosting.bills_before(id, None, 2).await.unwrap();
+    let rest = w.hosting.bills_before(id, Some(2), 2).await.unwrap();
+    assert_eq!([first, rest].concat(), whole);
+}
+
+async fn a_first_address_may_wait_and_what_is_earned_meanwhile_stays_in_the_balance(store: Store) {
+    let w = world(store).await;
+    let kari = account(1);
+    let (id, from) = w.hosted(kari, PayFrom::Earnings).await;
+    let counts = w.farm.rule(&lane()).unwrap().end(from.next());
+    let wait = counts.since(w.clock.now());
+    let set = gruve_store::transact!(w.store, tx -> Result<_, HostingError> => {
+        w.hosting.set_address_in(tx, kari, id, ("bc1own", &[]), wait).await
+    });
+    assert_eq!(set.unwrap(), counts);
+    w.epoch(from, 3_000, RATE, FULL).await;
+    w.settle(from, &[(kari, btc(5_000))]).await;
+    assert!(w.hosting.payables(None).await.unwrap().is_empty(), "no address yet, no payment");
+    w.epoch(from.next(), 3_000, RATE, FULL).await;
+    assert_eq!(w.clock.now(), counts);
+    let at = w.hosting.contract(Some(kari), id).await.unwrap().address;
+    assert_eq!(at.at(counts), Some("bc1own"));
+    w.settle(from.next(), &[(kari, btc(5_000))]).await;
+    let all = w.hosting.payables(None).await.unwrap();
+    assert_eq!(all.len(), 1);
+    assert_eq!((all[0].amount, all[0].address.as_deref()), (btc(4_400), Some("bc1own")));
+}
+
 async fn earnings_less_bills_go_to_the_address_and_are_asked_for_once(store: Store) {
     let w = world(store).await;
     let kari = account(1);
@@ -303,7 +343,7 @@ async fn partners_share_what_blocks_pay_and_a_change_of_them_waits_a_day(store: 
         |name: &str, bps: u16| Part { address: name.to_owned(), bps: Bps::new(bps).unwrap() };
     let set = async |address: &str, partners: &[Part]| {
         gruve_store::transact!(w.store, tx -> Result<Timestamp, HostingError> => {
-            w.hosting.set_address_in(tx, kari, id, address, partners).await
+            w.hosting.set_address_in(tx, kari, id, (address, partners), Duration::ZERO).await
         })
     };
     let wish = async || {
@@ -419,4 +459,6 @@ laws! { hosting: [
     an_offer_of_a_machine_that_was_handed_out_cannot_be_accepted,
     a_machine_that_claims_twice_its_hashrate_is_flagged_and_an_honest_one_is_not,
     a_changed_address_waits_a_day_and_the_first_one_does_not,
+    bills_are_read_page_by_page,
+    a_first_address_may_wait_and_what_is_earned_meanwhile_stays_in_the_balance,
 ] }

@@ -7,6 +7,7 @@
 use crate::close::Delivered;
 use crate::contract::Contract;
 use crate::price::in_coin;
+use crate::read::NO_EPOCH;
 use crate::settle::maintenance;
 use crate::settlement::Owing;
 use crate::{ContractState, LaneConfig, Market, MarketError, Result, bulk, life_sql};
@@ -159,8 +160,22 @@ impl Market {
     /// # Errors
     /// The database's.
     pub async fn usd_dues(&self, contract: ContractId, limit: u32) -> Result<Vec<UsdDue>> {
+        self.usd_dues_before(contract, None, limit).await
+    }
+
+    /// A page of it: those up to epochs before one.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn usd_dues_before(
+        &self,
+        contract: ContractId,
+        before: Option<EpochNumber>,
+        limit: u32,
+    ) -> Result<Vec<UsdDue>> {
         let mut tx = self.store().read().await?;
-        let given = params![contract, limit.min(crate::ROWS_MAX)];
+        let before = before.unwrap_or(NO_EPOCH);
+        let given = params![contract, before, limit.min(crate::ROWS_MAX)];
         let rows = tx.fetch_all(life_sql::USD_DUES, &given).await?;
         tx.rollback().await?;
         let read = |row: &gruve_store::Row| {

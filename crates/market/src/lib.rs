@@ -131,7 +131,7 @@ pub use papers::PAPER_MIGRATIONS;
 pub use pause::PauseDecision;
 pub use price::{PRICE_MAX, PriceRecord, SpotPrice, in_coin};
 pub use proven_now::ProvenNow;
-pub use read::{CONTRACTS_MAX, DELIVERED_MAX, ROWS_MAX};
+pub use read::{CONTRACTS_MAX, DELIVERED_MAX, ROWS_MAX, SettlementPlace};
 pub use record::{RECORD_MIGRATIONS, RecordSink};
 pub use renew::RENEW_AHEAD_EPOCHS;
 pub use rules::{

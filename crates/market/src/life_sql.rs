@@ -94,7 +94,8 @@ statements! {
     OWED = "SELECT epoch, kind, hashes, state, deadline_epoch, decided_at FROM market_owed
         WHERE contract = $1 AND epoch = $2 AND kind = $3";
     OWED_OF_CONTRACT = "SELECT epoch, kind, hashes, state, deadline_epoch, decided_at
-        FROM market_owed WHERE contract = $1 ORDER BY epoch DESC, kind LIMIT $2";
+        FROM market_owed WHERE contract = $1 AND (epoch < $2 OR (epoch = $2 AND kind > $3))
+        ORDER BY epoch DESC, kind LIMIT $4";
     PAYABLE = "SELECT contract, epoch, kind, hashes, fee_bps, energy_micro FROM market_owed
         WHERE lane = $1 AND state IN ('earnings', 'paused') AND final_epoch IS NULL
         AND (epoch, contract, kind) > ($2, $3, $4) ORDER BY epoch, contract, kind LIMIT $5";
@@ -123,14 +124,15 @@ statements! {
         WHERE lane = $1 AND usd_micro IS NULL AND (instant, contract, to_epoch) > ($2, $3, $4)
         ORDER BY instant, contract, to_epoch LIMIT $5";
     USD_DUES = "SELECT to_epoch, instant, due, usd_micro FROM market_usd_dues
-        WHERE contract = $1 ORDER BY to_epoch DESC LIMIT $2";
+        WHERE contract = $1 AND to_epoch < $2 ORDER BY to_epoch DESC LIMIT $3";
 
     // Unprofitability
     PUT_DECISION = "INSERT INTO market_pause_decisions (contract, epoch, price_instant, earns_micro,
         costs_micro, decision, effective_epoch) VALUES ($1, $2, $3, $4, $5, $6, $7)
         ON CONFLICT (contract, epoch) DO NOTHING";
     DECISIONS = "SELECT epoch, price_instant, earns_micro, costs_micro, decision, effective_epoch
-        FROM market_pause_decisions WHERE contract = $1 ORDER BY epoch DESC LIMIT $2";
+        FROM market_pause_decisions WHERE contract = $1 AND epoch < $2
+        ORDER BY epoch DESC LIMIT $3";
     CHAIN_PAYS = "SELECT subsidy, fees, work FROM market_chain WHERE lane = $1 AND asset = $2
         ORDER BY height DESC LIMIT $3";
     KEPT_RUNNING = "SELECT c.id AS id FROM market_wishes w

@@ -22,6 +22,7 @@ use crate::happenings::note as note_line;
 use crate::notices::{Notice, NoticeKind, tell};
 use crate::pages::Pages;
 use crate::price::in_coin;
+use crate::read::NO_EPOCH;
 use crate::settle::maintenance;
 use crate::worth::Worth;
 use crate::{LaneConfig, Market, MarketError, Result, life_sql};
@@ -287,11 +288,26 @@ impl Market {
         contract: ContractId,
         limit: u32,
     ) -> Result<Vec<OwedLine>> {
+        self.owed_before(account, contract, None, limit).await
+    }
+
+    /// A page of it: what stands behind an epoch and a kind.
+    ///
+    /// # Errors
+    /// [`MarketError::UnknownContract`]; the database's.
+    pub async fn owed_before(
+        &self,
+        account: AccountId,
+        contract: ContractId,
+        before: Option<(EpochNumber, String)>,
+        limit: u32,
+    ) -> Result<Vec<OwedLine>> {
         let mut tx = self.store().read().await?;
         if Contract::find(&mut tx, contract).await?.account != account {
             return Err(MarketError::UnknownContract);
         }
-        let given = params![contract, limit.min(crate::ROWS_MAX)];
+        let (epoch, kind) = before.unwrap_or((NO_EPOCH, String::new()));
+        let given = params![contract, epoch, kind, limit.min(crate::ROWS_MAX)];
         let rows = tx.fetch_all(life_sql::OWED_OF_CONTRACT, &given).await?;
         let mut paid: BTreeMap<(EpochNumber, String), Vec<Amount>> = BTreeMap::new();
         for row in tx.fetch_all(life_sql::OWED_PAID_OF_CONTRACT, &params![contract]).await? {

@@ -23,6 +23,7 @@ use crate::bulk::progress::Reading;
 use crate::contract::{Contract, Running};
 use crate::freeze::Freezes;
 use crate::notices::{NoticeKind, tell_of};
+use crate::read::NO_EPOCH;
 use crate::rules::Unprofitable;
 use crate::settle::TH_DAY;
 use crate::{ContractState, LaneConfig, Market, MarketError, Result, life_sql};
@@ -189,8 +190,22 @@ impl Market {
         contract: ContractId,
         limit: u32,
     ) -> Result<Vec<PauseDecision>> {
+        self.pause_decisions_before(contract, None, limit).await
+    }
+
+    /// A page of them: those of epochs before one.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn pause_decisions_before(
+        &self,
+        contract: ContractId,
+        before: Option<EpochNumber>,
+        limit: u32,
+    ) -> Result<Vec<PauseDecision>> {
         let mut tx = self.store().read().await?;
-        let given = params![contract, limit.min(crate::ROWS_MAX)];
+        let before = before.unwrap_or(NO_EPOCH);
+        let given = params![contract, before, limit.min(crate::ROWS_MAX)];
         let rows = tx.fetch_all(life_sql::DECISIONS, &given).await?;
         tx.rollback().await?;
         let read = |row: &Row| {

@@ -4,6 +4,8 @@ mod lanes;
 mod settled;
 mod standings;
 
+pub use settled::SettlementPlace;
+use settled::settlements_before;
 pub(crate) use settled::{earned, settled_between, settlement_lines, unsettled};
 
 use crate::bulk::lines::{self, LineOf};
@@ -26,6 +28,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// Rows one question gives at most.
 pub const ROWS_MAX: u32 = 1_000;
+
+/// After all epochs: the largest number that a column holds.
+pub(crate) const NO_EPOCH: EpochNumber = EpochNumber(i64::MAX.cast_unsigned());
 /// Contracts of one account shown at most.
 pub const CONTRACTS_MAX: u32 = 500;
 
@@ -75,6 +80,29 @@ impl Market {
         let lines = lines::of_contract(&mut tx, id, c.asset, before, most).await?;
         tx.rollback().await?;
         Ok(lines.iter().map(|(epoch, line)| (*epoch, line.delivered)).collect())
+    }
+
+    /// A page of a lease's epochs: those before one of them, newest first.
+    ///
+    /// # Errors
+    /// [`MarketError::UnknownContract`], also for another account's; the database's.
+    pub async fn contract_epochs(
+        &self,
+        account: AccountId,
+        id: ContractId,
+        before: Option<EpochNumber>,
+        limit: u32,
+    ) -> Result<Vec<EpochLine>> {
+        let mut tx = self.store().read().await?;
+        let c = Contract::find(&mut tx, id).await?;
+        if c.account != account {
+            return Err(MarketError::UnknownContract);
+        }
+        let rule = self.lane(&c.lane)?.epoch_rule;
+        let most = limit.min(ROWS_MAX);
+        let lines = lines::of_contract(&mut tx, id, c.asset, before, most).await?;
+        tx.rollback().await?;
+        Ok(lines.iter().map(|l| epoch_line(l, c.asset, rule)).collect())
     }
 
     /// An account's contracts, newest first, at most [`CONTRACTS_MAX`], without epoch lines.
@@ -150,6 +178,25 @@ impl Market {
             return Err(MarketError::UnknownContract);
         }
         settlement_lines(&mut tx, self.lane(&c.lane)?, c.earner(), limit).await
+    }
+
+    /// A page of them: those behind one of them, with their places.
+    ///
+    /// # Errors
+    /// [`MarketError::UnknownContract`]; the database's.
+    pub async fn settlements_before(
+        &self,
+        account: AccountId,
+        id: ContractId,
+        before: Option<SettlementPlace>,
+        limit: u32,
+    ) -> Result<Vec<(SettlementPlace, SettlementLine)>> {
+        let mut tx = self.store().read().await?;
+        let c = Contract::find(&mut tx, id).await?;
+        if c.account != account {
+            return Err(MarketError::UnknownContract);
+        }
+        settlements_before(&mut tx, self.lane(&c.lane)?, c.earner(), before, limit).await
     }
 
     /// The settlements of an account's own machines on a lane, newest first.

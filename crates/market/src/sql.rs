@@ -310,6 +310,10 @@ statements! {
         waived_minor, net_minor, at FROM market_settlements
         WHERE lane = $1 AND asset = $2 AND kind = $3 AND beneficiary = $4
         ORDER BY number DESC LIMIT $5";
+    SETTLEMENTS_BEFORE = "SELECT number, from_epoch, to_epoch, gross_minor, fee_minor,
+        maintenance_minor, waived_minor, net_minor, at FROM market_settlements
+        WHERE lane = $1 AND asset = $2 AND kind = $3 AND beneficiary = $4
+        AND (at < $5 OR (at = $5 AND number < $6)) ORDER BY at DESC, number DESC LIMIT $7";
     SETTLEMENTS_BETWEEN = "SELECT from_epoch, to_epoch, gross_minor, fee_minor, maintenance_minor,
         waived_minor, net_minor, at FROM market_settlements
         WHERE lane = $1 AND asset = $2 AND kind = $3 AND beneficiary = $4 AND at >= $5 AND at < $6

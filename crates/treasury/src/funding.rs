@@ -91,7 +91,7 @@ impl Treasury {
         let most = funds.most();
         let planned = self.plan_page(tx, wallet, (rate, most, batch), &coins, &funds).await?;
         if wallet.reasons.are_due(self.now()) || planned != Planned::OfMany {
-            tell_reasons(tx, asset, rate.0, most).await?;
+            tell_reasons(tx, asset, (rate.0, most), self.now()).await?;
         }
         Ok(planned != Planned::Nothing)
     }
@@ -110,7 +110,7 @@ impl Treasury {
         // The oldest first, page by page until one of a page can be paid.
         let (mut since, mut last) = (Timestamp(i64::MIN), PayoutId::from_bytes([0; 16]));
         for _ in 0..PAGES_MAX {
-            let values = params![asset, rate.0, most, since, last, limit as u64];
+            let values = params![asset, rate.0, most, since, last, limit as u64, self.now()];
             let rows = tx.fetch_all(sql::PAYABLE, &values).await?;
             let Some(end) = rows.last() else { break };
             (since, last) = (end.get("created_at")?, end.get("id")?);
@@ -282,10 +282,15 @@ impl Reasons {
 }
 
 /// Tells payouts that cannot be paid at this rate, or with what there is, why they wait.
-pub(crate) async fn tell_reasons(tx: &mut Tx, asset: Asset, rate: i64, most: i64) -> Result<()> {
-    let values = params![asset, rate, WAITS_FOR_FEES, REASONS_MAX];
+pub(crate) async fn tell_reasons(
+    tx: &mut Tx,
+    asset: Asset,
+    (rate, most): (i64, i64),
+    now: Timestamp,
+) -> Result<()> {
+    let values = params![asset, rate, WAITS_FOR_FEES, REASONS_MAX, now];
     tx.execute(sql::WAIT_FOR_FEES, &values).await?;
-    let values = params![asset, rate, most, WAITS_FOR_COINS, REASONS_MAX];
+    let values = params![asset, rate, most, WAITS_FOR_COINS, REASONS_MAX, now];
     tx.execute(sql::WAIT_FOR_COINS, &values).await?;
     Ok(())
 }

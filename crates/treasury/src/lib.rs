@@ -121,7 +121,7 @@ pub use order::OrderError;
 pub use orders::{ExternalSigner, Order, Outcome, SignerDoor, SignerWord};
 pub use payer::{Payer, PayerProgress};
 pub use payments::{Method, PayInFor, Payment, TakenBack};
-pub use payout::{NewPayout, Payout, PayoutQuote, PayoutState};
+pub use payout::{NewPayout, Payout, PayoutQuote, PayoutState, PayoutTerms, PlacedPayout};
 pub use remote::{
     BtcPayConfig, Heard, Polled, Secret, ServiceComparison, ServicesCompared, StripeConfig,
 };

@@ -282,7 +282,8 @@ impl Payer {
 
     async fn has_approved(&self, wallet: &Wallet) -> Result<bool> {
         let mut tx = self.treasury.0.store.read().await?;
-        Ok(tx.fetch_optional(sql::ANY_APPROVED, &params![wallet.asset()]).await?.is_some())
+        let ready = params![wallet.asset(), self.treasury.now()];
+        Ok(tx.fetch_optional(sql::ANY_APPROVED, &ready).await?.is_some())
     }
 
     /// Whether the newest block connected is the node's best.

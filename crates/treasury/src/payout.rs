@@ -5,7 +5,7 @@
 //! because it cannot be paid). From *signed* on there is no way to an end but the chain: no
 //! answer of a node, and no missing answer, makes a payout fail.
 
-use crate::TreasuryError;
+use crate::{Rate, TreasuryError};
 use gruve_units::{AccountId, Amount, PayoutId, Timestamp};
 use std::fmt;
 use std::str::FromStr;
@@ -161,9 +161,34 @@ pub struct Payout {
     pub updated: Timestamp,
     /// Whether two people must approve it, by what its account had asked for when it was asked for.
     pub takes_two: bool,
+    /// Until when it waits at least, whatever else it waits for.
+    pub held_until: Option<Timestamp>,
+}
+
+/// A payout as it was found possible and at what cost, to be placed within a transaction.
+#[derive(Clone, Debug)]
+pub struct PayoutTerms {
+    pub(crate) script: Vec<u8>,
+    pub(crate) rate_max: Rate,
+    pub(crate) fee_max: i64,
+}
+
+/// What asking for a payout came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PlacedPayout {
+    /// The payout.
+    pub id: PayoutId,
+    /// Whether it had been asked for before, with the same key.
+    pub before: bool,
 }
 
 impl Payout {
+    /// Until when it waits because it goes where nothing of its account has gone before, if it waits for that now.
+    #[must_use]
+    pub fn held(&self, now: Timestamp) -> Option<Timestamp> {
+        self.held_until.filter(|until| *until > now && self.state.is_revocable())
+    }
+
     /// What arrives, once the fee is known.
     #[must_use]
     pub fn receives(&self) -> Option<Amount> {

@@ -8,15 +8,15 @@ use crate::sql;
 use crate::strangers::{is_locked, is_paid_unseen};
 use crate::treasury::Wallet;
 use crate::{
-    Approval, Keychain, NewPayout, Payout, PayoutQuote, PayoutState, Rate, Result, Treasury,
-    TreasuryError,
+    Approval, Keychain, NewPayout, Payout, PayoutQuote, PayoutState, PayoutTerms, PlacedPayout,
+    Rate, Result, Treasury, TreasuryError,
 };
 use bdk_coin_select::{TX_FIXED_FIELD_WEIGHT, TXIN_BASE_WEIGHT};
 use gruve_chain::eth::EthAddress;
 use gruve_chain::{hash_to_text, script_for_address};
 use gruve_ledger::Account;
 use gruve_store::{Row, Tx, params, transact};
-use gruve_units::{AccountId, Amount, Asset, PayoutId};
+use gruve_units::{AccountId, Amount, Asset, PayoutId, Timestamp};
 
 /// Payouts one list shows at most.
 const LIST_MAX: u32 = 200;
@@ -28,16 +28,9 @@ const REQUEST_KEY_BYTES_MAX: usize = 80;
 /// by the time the payout's turn comes.
 const HEADROOM: i64 = 2;
 
-/// What a payout was quoted.
-struct Terms {
-    script: Vec<u8>,
-    rate_max: Rate,
-    fee_max: i64,
-}
-
-impl Terms {
+impl PayoutTerms {
     /// Refused where after the fee less than `dust` would be left of the amount.
-    fn leaving_at_least(self, dust: i64, amount: Amount) -> Result<Terms> {
+    fn leaving_at_least(self, dust: i64, amount: Amount) -> Result<PayoutTerms> {
         let least = self.fee_max.saturating_add(dust);
         if amount.minor >= least {
             return Ok(self);
@@ -49,13 +42,17 @@ impl Terms {
 }
 
 /// On an account chain the rate is a price of gas, and every payout costs the same gas.
-async fn account_terms(wallet: &AccountWallet, amount: Amount, address: &str) -> Result<Terms> {
+async fn account_terms(
+    wallet: &AccountWallet,
+    amount: Amount,
+    address: &str,
+) -> Result<PayoutTerms> {
     let to: EthAddress =
         address.parse().map_err(|why| TreasuryError::Account { asset: amount.asset, why })?;
     let price = wallet.price_or_fallback().await;
     let price_max = price.saturating_mul(HEADROOM).min(wallet.policy.price_max());
     let fee_max = transfer_fee(price_max);
-    let terms = Terms { script: to.0.to_vec(), rate_max: Rate(price_max), fee_max };
+    let terms = PayoutTerms { script: to.0.to_vec(), rate_max: Rate(price_max), fee_max };
     terms.leaving_at_least(wallet.policy.least, amount)
 }
 
@@ -80,7 +77,7 @@ impl Treasury {
         self.refuse_own_address(&mut self.0.store.read().await?, asset, &terms.script).await
     }
 
-    async fn terms(&self, amount: Amount, address: &str) -> Result<Terms> {
+    async fn terms(&self, amount: Amount, address: &str) -> Result<PayoutTerms> {
         let asset = amount.asset;
         if amount.minor <= 0 {
             return Err(TreasuryError::NotPositive);
@@ -104,7 +101,7 @@ impl Treasury {
         let rate_max = Rate(rate.0.saturating_mul(HEADROOM)).min(wallet.policy.rate_ceiling);
         let fee_max = rate_max.fee(usual_weight(wallet, script.len()));
         let dust = wallet.policy.dust(&script);
-        let terms = Terms { script, rate_max, fee_max };
+        let terms = PayoutTerms { script, rate_max, fee_max };
         terms.leaving_at_least(dust, amount)
     }
 
@@ -126,63 +123,99 @@ impl Treasury {
     /// [`TreasuryError::NoWallet`], [`TreasuryError::TooMany`], [`TreasuryError::KeyReused`], and
     /// the ledger's insufficient funds.
     pub async fn request_payout(&self, new: NewPayout) -> Result<PayoutId> {
-        let (asset, account) = (new.amount.asset, new.account);
+        let terms = self.payout_terms(&new).await?;
+        let placed = transact!(self.0.store, tx -> Result<PlacedPayout> => {
+            self.place_payout(tx, &new, &terms, None).await
+        })?;
+        self.passing("payout requested, after commit")?;
+        Ok(placed.id)
+    }
+
+    /// What a payout would cost now, to be placed by [`Treasury::place_payout`]: this asks a node, and belongs in no
+    /// transaction.
+    ///
+    /// # Errors
+    /// Those of [`Treasury::request_payout`], balance and limits apart.
+    pub async fn payout_terms(&self, new: &NewPayout) -> Result<PayoutTerms> {
         if new.request_key.as_ref().is_some_and(|k| k.len() > REQUEST_KEY_BYTES_MAX) {
             return Err(TreasuryError::KeyReused);
         }
-        let terms = self.terms(new.amount, &new.address).await?;
+        self.terms(new.amount, &new.address).await
+    }
+
+    /// Asks for a payout within the caller's transaction. Until `held_until` it is not paid, approved or not, and its
+    /// account may take it back; whether it must wait, the caller judges.
+    ///
+    /// # Errors
+    /// Those of [`Treasury::request_payout`].
+    pub async fn place_payout(
+        &self,
+        tx: &mut Tx,
+        new: &NewPayout,
+        terms: &PayoutTerms,
+        held_until: Option<Timestamp>,
+    ) -> Result<PlacedPayout> {
+        let (asset, account) = (new.amount.asset, new.account);
+        if let Some(id) = asked_before(tx, new).await? {
+            return Ok(PlacedPayout { id, before: true });
+        }
+        let row = tx.fetch_one(sql::COUNT_OPEN_PAYOUTS, &params![account]).await?;
+        let limit = self.0.open_payouts_max;
+        if row.get::<i64>("n")? >= i64::from(limit) {
+            return Err(TreasuryError::TooMany { what: "payouts", limit });
+        }
+        self.refuse_if_disputed(tx, account).await?;
+        self.refuse_own_address(tx, asset, &terms.script).await?;
         let auto_approve_max = match self.account_wallet(asset) {
             Ok(wallet) => wallet.policy.auto_approve_max,
             Err(_) => self.wallet(asset)?.policy.auto_approve_max,
         };
-        let state = if new.amount.minor <= auto_approve_max {
+        let above = self.above_limits(tx, account, new.amount).await?;
+        let state = if above.is_none() && new.amount.minor <= auto_approve_max {
             PayoutState::Approved
         } else {
             PayoutState::Requested
         };
-        let id = PayoutId::new(self.now(), self.0.entropy.as_ref());
-        let id = transact!(self.0.store, tx -> Result<PayoutId> => {
-            if let Some(before) = asked_before(tx, &new).await? {
-                return Ok(before);
-            }
-            let row = tx.fetch_one(sql::COUNT_OPEN_PAYOUTS, &params![account]).await?;
-            let limit = self.0.open_payouts_max;
-            if row.get::<i64>("n")? >= i64::from(limit) {
-                return Err(TreasuryError::TooMany { what: "payouts", limit });
-            }
-            if tx.fetch_optional(sql::DISPUTED, &params![account]).await?.is_some() {
-                return Err(TreasuryError::Disputed);
-            }
-            self.refuse_own_address(tx, asset, &terms.script).await?;
-            let above = self.above_limits(tx, account, new.amount).await?;
-            let state = if above.is_some() { PayoutState::Requested } else { state };
-            let now = self.now();
-            let values = params![
-                id,
-                account,
-                asset,
-                new.amount.minor,
-                new.address.as_str(),
-                terms.script.as_slice(),
-                terms.rate_max.0,
-                terms.fee_max,
-                state.word(),
-                new.request_key.as_deref(),
-                now,
-                above,
-                if Treasury::takes_two(above) { 2_i64 } else { 1_i64 }
-            ];
-            tx.execute(sql::INSERT_PAYOUT, &values).await?;
-            Draft::new(asset)
-                .debit(Account::CustomerAvailable(account), new.amount.minor)
-                .credit(Account::CustomerHeld(account), new.amount.minor)
-                .post(tx, "treasury-payout-held", format!("treasury:payout-held:{id}"), now)
-                .await?;
-            self.passing("payout requested, before commit")?;
-            Ok(id)
-        })?;
-        self.passing("payout requested, after commit")?;
-        Ok(id)
+        let now = self.now();
+        let id = PayoutId::new(now, self.0.entropy.as_ref());
+        let values = params![
+            id,
+            account,
+            asset,
+            new.amount.minor,
+            new.address.as_str(),
+            terms.script.as_slice(),
+            terms.rate_max.0,
+            terms.fee_max,
+            state.word(),
+            new.request_key.as_deref(),
+            now,
+            above,
+            if Treasury::takes_two(above) { 2_i64 } else { 1_i64 },
+            held_until
+        ];
+        tx.execute(sql::INSERT_PAYOUT, &values).await?;
+        Draft::new(asset)
+            .debit(Account::CustomerAvailable(account), new.amount.minor)
+            .credit(Account::CustomerHeld(account), new.amount.minor)
+            .post(tx, "treasury-payout-held", format!("treasury:payout-held:{id}"), now)
+            .await?;
+        self.passing("payout requested, before commit")?;
+        Ok(PlacedPayout { id, before: false })
+    }
+
+    /// Whether coins of an account have left for an address before, written in the same way.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn has_paid_to(
+        &self,
+        account: AccountId,
+        asset: Asset,
+        address: &str,
+    ) -> Result<bool> {
+        let mut tx = self.0.store.read().await?;
+        Ok(tx.fetch_optional(sql::PAID_TO, &params![account, asset, address]).await?.is_some())
     }
 
     /// Refuses to pay to addresses that only the house itself pays to. (One of an invoice is its customer's to be
@@ -266,6 +299,28 @@ impl Treasury {
             self.passing("payout cancelled, before commit")
         })?;
         self.passing("payout cancelled, after commit")
+    }
+
+    /// Takes all payouts of an account back that are held; how many. There are never more than may be open. While
+    /// payouts of a coin wait for a person those of it stay.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn cancel_held_payouts(&self, account: AccountId) -> Result<u32> {
+        let ids: Vec<PayoutId> = {
+            let mut tx = self.0.store.read().await?;
+            let rows = tx.fetch_all(sql::HELD_PAYOUTS, &params![account, self.now()]).await?;
+            rows.iter().map(|row| Ok(row.get("id")?)).collect::<Result<_>>()?
+        };
+        let mut cancelled = 0;
+        for id in ids {
+            match self.cancel_payout(account, id).await {
+                Ok(()) => cancelled += 1,
+                Err(TreasuryError::TooLate { .. }) => {}
+                Err(e) => return Err(e),
+            }
+        }
+        Ok(cancelled)
     }
 
     /// Refuses a payout for a reason the customer is told, if nothing is signed yet.
@@ -352,7 +407,7 @@ impl Treasury {
         tx: &mut Tx,
         asset: Asset,
         batch: [u8; 16],
-        now: gruve_units::Timestamp,
+        now: Timestamp,
     ) -> Result<()> {
         if tx.execute(sql::VOID_BATCH, &params![batch]).await? != 1 {
             return Err(TreasuryError::Damaged("a transaction was taken apart twice"));
@@ -425,5 +480,6 @@ pub(crate) fn read_payout(row: &Row) -> Result<Payout> {
         created: row.get("created_at")?,
         updated: row.get("updated_at")?,
         takes_two: row.get::<i64>("takes")? > 1,
+        held_until: row.get("held_until")?,
     })
 }

@@ -2,6 +2,8 @@
 #![allow(clippy::unwrap_used, missing_docs, unreachable_pub)]
 
 mod fake;
+#[path = "payouts/held.rs"]
+mod held;
 #[path = "payouts/locked.rs"]
 mod locked;
 
@@ -11,6 +13,10 @@ use gruve_ledger::{AccountKind, LedgerError};
 use gruve_store::Store;
 use gruve_treasury::{Lock, NewPayout, PayoutState, TreasuryError};
 use gruve_units::PayoutId;
+use held::{
+    a_held_payout_can_be_taken_back_to_its_last_moment,
+    a_held_payout_is_paid_when_its_time_has_come_and_holds_up_no_other,
+};
 use locked::{
     a_life_signs_nothing_before_it_has_followed_every_block,
     an_address_that_is_no_longer_the_payouts_own_is_not_paid,
@@ -48,6 +54,8 @@ gruve_store::laws! { payouts: [
     an_address_that_is_no_longer_the_payouts_own_is_not_paid,
     a_life_signs_nothing_before_it_has_followed_every_block,
     what_spends_another_coin_besides_is_not_the_payout,
+    a_held_payout_is_paid_when_its_time_has_come_and_holds_up_no_other,
+    a_held_payout_can_be_taken_back_to_its_last_moment,
 ]}
 
 const COIN: i64 = 1_000_000;

@@ -35,7 +35,9 @@ async fn main() {
     house.epochs(40).await;
     let lane = &house.lanes[0];
     for amount in ["0.07", "0.25"] {
-        let order = json!({ "asset": "BTC", "amount": amount, "address": house.stranger(lane) });
+        let (to, password) = (house.stranger(lane), "four words make one");
+        let order =
+            json!({ "asset": "BTC", "amount": amount, "address": to, "password": password });
         let made = kari.post("/api/v1/payouts", order).await;
         println!("payout /payouts/{}", made.json()["payout"].as_str().unwrap_or(&made.body));
         if amount == "0.07" {

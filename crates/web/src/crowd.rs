@@ -59,37 +59,55 @@ impl<K: Ord> Drop for Seat<K> {
 /// nobody new is heard for a moment.
 const PACED_MAX: usize = 10_000;
 
-/// How often each address may do something: so many times at once, then once in an interval.
+/// How often each address or account may do something: so many times at once, then once in an interval.
 #[derive(Debug)]
-pub(crate) struct Pace {
+pub(crate) struct Pace<K: Ord = IpAddr> {
     at_once: u32,
     interval: Duration,
-    worked_off: Mutex<BTreeMap<IpAddr, Timestamp>>,
+    worked_off: Mutex<BTreeMap<K, Timestamp>>,
 }
 
-impl Pace {
-    pub(crate) const fn new(at_once: u32, interval: Duration) -> Pace {
+/// How many calls of the API an account may make.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CallPace {
+    /// So many at once.
+    pub at_once: u32,
+    /// Then one in each of these.
+    pub interval: Duration,
+}
+
+impl Default for CallPace {
+    /// A thousand at once: a program that looks after its house once a day reads five hundred contracts with their
+    /// statements. Then ten a second: the dearest call, a page of five hundred contracts, takes a tenth of a second, so
+    /// that no account keeps more than one core busy.
+    fn default() -> CallPace {
+        CallPace { at_once: 1_000, interval: Duration::from_millis(100) }
+    }
+}
+
+impl<K: Ord> Pace<K> {
+    pub(crate) const fn new(at_once: u32, interval: Duration) -> Pace<K> {
         Pace { at_once, interval, worked_off: Mutex::new(BTreeMap::new()) }
     }
 
-    /// Counts one more of a household; how long to wait where it is too often.
-    pub(crate) fn count(&self, household: IpAddr, now: Timestamp) -> Result<(), Duration> {
+    /// Counts one more of somebody's; how long to wait where it is too often.
+    pub(crate) fn count(&self, whose: K, now: Timestamp) -> Result<(), Duration> {
         let most = self.interval * self.at_once;
         let mut all = self.worked_off.lock().unwrap_or_else(PoisonError::into_inner);
-        if all.len() >= PACED_MAX && !all.contains_key(&household) {
+        if all.len() >= PACED_MAX && !all.contains_key(&whose) {
             all.retain(|_, at| *at > now);
             if all.len() >= PACED_MAX {
                 return Err(self.interval);
             }
         }
         // A clock that has gone back holds nobody up for longer than the pace itself.
-        let begins = all.get(&household).copied().unwrap_or(now).clamp(now, now.plus(most));
+        let begins = all.get(&whose).copied().unwrap_or(now).clamp(now, now.plus(most));
         let ends = begins.plus(self.interval);
         if ends > now.plus(most) {
-            all.insert(household, begins);
+            all.insert(whose, begins);
             return Err(ends.since(now.plus(most)));
         }
-        all.insert(household, ends);
+        all.insert(whose, ends);
         Ok(())
     }
 }

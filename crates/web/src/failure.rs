@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 /// Every failure's word: they stay, and docs/api.md says what each means.
-pub(crate) const KINDS: [&str; 56] = [
+pub(crate) const KINDS: [&str; 57] = [
     "account-in-use",
     "bad-request",
     "balance-too-low",
@@ -46,6 +46,7 @@ pub(crate) const KINDS: [&str; 56] = [
     "nothing-to-stop",
     "offer-open",
     "out-of-scope",
+    "password-needed",
     "plan-changed",
     "quote-expired",
     "quote-used",
@@ -151,6 +152,17 @@ impl Failure {
             "second-factor-needed",
             "A code is needed",
             "This address is not in your address book: a payout to it asks for a code, sent as `code`."
+                .to_owned(),
+        )
+    }
+
+    /// Coins are to go where nothing of the account has gone before, and the password is missing.
+    pub(crate) fn payout_password() -> Self {
+        Self::new(
+            StatusCode::UNAUTHORIZED,
+            "password-needed",
+            "Your password is needed",
+            "Nothing of yours has gone to this address before: a payout to it asks for your password, sent as `password`."
                 .to_owned(),
         )
     }

@@ -8,7 +8,7 @@ use crate::state::{AppState, is_something};
 use crate::view::{BalanceView, BookLine, BooksView, LaneView, StatementView};
 use crate::words::t;
 use gruve_ledger::{AccountKind, balance_before, customer_balances, lines_of, totals};
-use gruve_market::AssetReconciliation;
+use gruve_market::{AssetReconciliation, LaneStats};
 use gruve_treasury::WalletReconciliation;
 use gruve_units::{AccountId, Amount, Asset, EpochNumber, Hashrate, LaneId, Timestamp};
 use std::collections::BTreeMap;
@@ -48,6 +48,14 @@ impl AppState {
                 }
             })
             .collect())
+    }
+
+    /// What of a lane's proven capacity is never sold.
+    pub(crate) fn never_sold(&self, stats: &LaneStats) -> Hashrate {
+        let lane = self.market().config().lane(&stats.lane);
+        lane.map_or(Hashrate::ZERO, |c| {
+            Hashrate(c.capacity_reserve_bps.of(stats.proven_capacity.0))
+        })
     }
 
     /// A customer's balances, by asset; assets never touched are left out.

@@ -18,6 +18,7 @@ use axum::http::{HeaderMap, HeaderValue, Method, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Redirect, Response};
 use gruve_accounts::{KEY_PREFIX, Permission};
+use gruve_units::AccountId;
 use serde::Deserialize;
 use std::time::{Duration, Instant};
 
@@ -295,14 +296,32 @@ pub(crate) async fn bearer(
         if !needed.is_some_and(|s| key.scopes.contains(&s)) {
             return Err(Failure::out_of_scope(needed));
         }
+        paced(&state, key.account)?;
         // A key never acts as staff.
         req.extensions_mut().insert(Customer { account: key.account, role: None, token });
         return Ok(next.run(req).await);
     }
     let session = state.accounts().session(&token).await?.ok_or_else(Failure::unauthorised)?;
     let (account, role) = (session.account, session.role);
+    paced(&state, account)?;
     req.extensions_mut().insert(Customer { account, role, token });
     Ok(next.run(req).await)
+}
+
+/// Refuses an account that calls too often, by whatever tokens.
+fn paced(state: &AppState, account: AccountId) -> Result<(), Failure> {
+    let counted = state.calls().count(account, state.now());
+    counted.map_err(|wait| {
+        let pace = state.config().calls;
+        let detail = format!(
+            "An account may make {} calls at once, then one in {} ms: read pages of up to 500 rows, or wait for events.",
+            pace.at_once,
+            pace.interval.as_millis()
+        );
+        // Whole seconds, not fewer than it takes.
+        let secs = u64::try_from(wait.as_micros().div_ceil(1_000_000)).unwrap_or(1);
+        Failure::too_many(detail).after(Some(Duration::from_secs(secs)))
+    })
 }
 
 /// Lets the agent of a site pass.

@@ -309,12 +309,17 @@ impl AppState {
             payable.map_err(|e| treasury_failure(&e))?;
         }
         self.prove_again(asker).await?;
+        let mut wait = Duration::ZERO;
         for to in all() {
             let allowed = self.accounts().may_pay_to(account, asset, to).await;
             allowed.map_err(|e| accounts_failure(&e))?;
+            if !self.is_known_destination(account, asset, to).await? {
+                wait = self.accounts().payout_delay();
+            }
         }
         let set = transact!(self.store(), tx -> Result<Timestamp, HandError> => {
-            let from = self.hosting().set_address_in(tx, account, id, address, partners).await?;
+            let to = (address, partners);
+            let from = self.hosting().set_address_in(tx, account, id, to, wait).await?;
             let serial = self.serial_of(tx, contract.machine).await?;
             let when = gruve_accounts::date_text(from);
             let mut told =

@@ -72,11 +72,13 @@ mod view;
 mod visitor;
 mod watch;
 mod webhooks;
+mod withdrawing;
 mod words;
 
 pub use api::funds::FundsShelf;
 pub use app::{router, routes};
 pub use conversion::ConversionRules;
+pub use crowd::CallPace;
 pub use exposition::{Exposition, FamilyKind, Unit};
 pub use hook_signature::HookSecret;
 pub use hosted::HandError;

@@ -80,7 +80,17 @@ impl AppState {
         }
     }
 
-    /// Sets a new password; the session that asks stays, all others and what programs are told end.
+    /// Takes back what a thief of the old password may have had wait.
+    async fn drop_held_payouts(&self, account: AccountId) -> Result<(), Failure> {
+        let dropped = self.treasury().cancel_held_payouts(account).await;
+        if dropped.map_err(|e| treasury_failure(&e))? > 0 {
+            self.pulse().beat();
+        }
+        Ok(())
+    }
+
+    /// Sets a new password; the session that asks stays, all others, what programs are told and payouts that are held
+    /// end.
     pub(crate) async fn change_password(
         &self,
         (account, token): (AccountId, &str),
@@ -91,13 +101,16 @@ impl AppState {
         let proof = (proof.0, Some(proof.1));
         let changed = self.accounts().change_password(account, proof, new, token, from).await;
         changed.map_err(|e| accounts_failure(&e))?;
+        self.drop_held_payouts(account).await?;
         self.end_webhooks(account).await
     }
 
-    /// Sets a new password by the ticket of a message; all sessions and what programs are told end.
+    /// Sets a new password by the ticket of a message; all sessions, what programs are told and payouts that are held
+    /// end.
     pub(crate) async fn reset_password(&self, ticket: String, new: &str) -> Result<(), Failure> {
         let set = self.accounts().reset_password(&Ticket(ticket), new).await;
         let account = set.map_err(|e| accounts_failure(&e))?;
+        self.drop_held_payouts(account).await?;
         self.end_webhooks(account).await
     }
 

@@ -2,6 +2,7 @@
 
 use crate::api::events::Places;
 use crate::api::funds::FundsShelf;
+use crate::crowd::{CallPace, Pace};
 use crate::exposition::Exposition;
 use crate::failure::{Failure, sentence};
 use crate::live::Pulse;
@@ -170,6 +171,8 @@ pub struct WebConfig {
     pub trusted_proxies: Vec<IpAddr>,
     /// Bounds of connections.
     pub limits: ConnectionLimits,
+    /// Bounds of calls.
+    pub calls: CallPace,
     /// The lanes' public particulars.
     pub lanes: Vec<LaneParticulars>,
     /// The operator reads metrics at an address of their own ([`crate::serve_metrics`]): the site has
@@ -225,6 +228,7 @@ struct Inner {
     records: Records,
     estimates: Estimates,
     shared: Shared,
+    calls: Pace<AccountId>,
 }
 
 /// What came of name and password.
@@ -255,9 +259,24 @@ impl AppState {
         let (pulse, metrics) = (Pulse::default(), Metrics::default());
         let (event_places, records) = (Places::default(), Records::default());
         let (estimates, shared) = (Estimates::default(), Shared::default());
-        let inner =
-            Inner { services, config, pulse, metrics, event_places, records, estimates, shared };
+        let calls = Pace::new(config.calls.at_once, config.calls.interval);
+        let inner = Inner {
+            services,
+            config,
+            pulse,
+            metrics,
+            event_places,
+            records,
+            estimates,
+            shared,
+            calls,
+        };
         Ok(AppState(Arc::new(inner)))
+    }
+
+    /// How often accounts call the API.
+    pub(crate) fn calls(&self) -> &Pace<AccountId> {
+        &self.0.calls
     }
 
     /// Pages that many refresh at once.

@@ -1,21 +1,16 @@
-//! What customers do with money: buying, paying, withdrawing. Each call checks whose it is.
+//! What customers do with money: buying and paying. Each call checks whose it is. Withdrawing: [`crate::withdrawing`].
 
 use crate::api::contracts::Span;
-use crate::extract::Customer;
 use crate::failure::{Failure, sentence};
-use crate::state::{AppState, accounts_failure};
+use crate::state::AppState;
 use crate::view::Bought;
 use gruve_ledger::LedgerError;
 use gruve_market::metered::{MeteredState, MeteredView, Started};
 use gruve_market::statement::Statement;
 use gruve_market::{Cancelled, Choice, ContractView, MarketError, SignedTerms};
 use gruve_store::{StoreError, params, statements, transact};
-use gruve_treasury::{
-    Invoice, Method, NewInvoice, NewPayout, Payout, PayoutQuote, Purpose, TreasuryError,
-};
-use gruve_units::{
-    AccountId, Amount, Asset, Blame, Blamed, ContractId, EpochNumber, InvoiceId, PayoutId, QuoteId,
-};
+use gruve_treasury::{Invoice, Method, NewInvoice, Purpose, TreasuryError};
+use gruve_units::{AccountId, Amount, Blame, Blamed, ContractId, EpochNumber, InvoiceId, QuoteId};
 use std::time::Duration;
 
 /// How long the invoice of an account that never paid for a contract stays open: time to pay by hand.
@@ -281,90 +276,6 @@ impl AppState {
             Some(row) => Ok(self.treasury().invoice(row.get("invoice")?).await?),
             None => Ok(None),
         }
-    }
-
-    /// What a payout would cost, and whether the balance suffices.
-    pub(crate) async fn payout_offer(
-        &self,
-        account: AccountId,
-        amount: Amount,
-        address: &str,
-    ) -> Result<PayoutQuote, Failure> {
-        let quote = self.treasury().quote_payout(amount, address).await;
-        let quote = quote.map_err(|e| treasury_failure(&e))?;
-        let balances = self.balances(account).await?;
-        let available = balances.iter().find(|b| b.asset == amount.asset).map(|b| b.available);
-        let available = available.unwrap_or(Amount::zero(amount.asset));
-        if available.minor < amount.minor {
-            return Err(Failure::insufficient(available));
-        }
-        Ok(quote)
-    }
-
-    /// Most the network fee of a usual payout of an asset can be now: of a whole coin to an address
-    /// of the form that the house uses itself.
-    pub(crate) async fn payout_fee(&self, asset: Asset) -> Result<Amount, Failure> {
-        let failed = |e: TreasuryError| treasury_failure(&e);
-        let address = self.treasury().capital_address(asset).map_err(failed)?;
-        let one = Amount::new(asset, asset.unit());
-        Ok(self.treasury().quote_payout(one, &address).await.map_err(failed)?.fee_max)
-    }
-
-    /// Whether a code is asked for before coins go to an address: where the account has a second factor, and the
-    /// address does not stand in its book, which asked for one and waited. A key for programs was made with a code.
-    pub(crate) async fn payout_needs_code(
-        &self,
-        who: &Customer,
-        asset: Asset,
-        address: &str,
-    ) -> Result<bool, Failure> {
-        if who.is_key() || !self.accounts().factors(who.account).await?.is_needed() {
-            return Ok(false);
-        }
-        Ok(!self.accounts().is_in_book(who.account, asset, address).await?)
-    }
-
-    /// Requests a payout; the same key again gives the same payout. A stolen session sends nothing where the thief
-    /// likes: see [`AppState::payout_needs_code`].
-    pub(crate) async fn request_payout(
-        &self,
-        who: &Customer,
-        amount: Amount,
-        address: &str,
-        request_key: Option<String>,
-        code: Option<&str>,
-    ) -> Result<Payout, Failure> {
-        let account = who.account;
-        let allowed = self.accounts().may_pay_to(account, amount.asset, address).await;
-        allowed.map_err(|e| accounts_failure(&e))?;
-        let new = NewPayout { account, amount, address: address.to_owned(), request_key };
-        // Pressed twice, the code is used up the second time, and the payout there.
-        let before = self.treasury().payout_asked(&new).await.map_err(|e| treasury_failure(&e))?;
-        if before.is_none() && self.payout_needs_code(who, amount.asset, address).await? {
-            let code = code.filter(|c| !c.trim().is_empty()).ok_or_else(Failure::payout_code)?;
-            let proven = self.accounts().prove_by_code(account, code).await;
-            proven.map_err(|e| accounts_failure(&e))?;
-        }
-        let id = self.treasury().request_payout(new).await.map_err(|e| treasury_failure(&e))?;
-        self.pulse().beat();
-        self.payout(account, id).await
-    }
-
-    /// A payout of the account.
-    pub(crate) async fn payout(&self, account: AccountId, id: PayoutId) -> Result<Payout, Failure> {
-        let found = self.treasury().payout(id).await?;
-        found.filter(|p| p.account == account).ok_or_else(|| Failure::not_found("payout"))
-    }
-
-    /// Takes a payout of the account back, while nothing is signed.
-    pub(crate) async fn cancel_payout(
-        &self,
-        account: AccountId,
-        id: PayoutId,
-    ) -> Result<(), Failure> {
-        self.treasury().cancel_payout(account, id).await.map_err(|e| treasury_failure(&e))?;
-        self.pulse().beat();
-        Ok(())
     }
 }
 

@@ -69,13 +69,14 @@ async fn a_program_buys_pays_earns_and_withdraws() {
     let fee = me.get("/api/v1/payouts/fee?asset=BTC").await.json();
     assert!(fee["fee"]["minor"].as_i64().unwrap() > 0);
     let to = house.stranger(lane);
-    let order = json!({ "asset": "BTC", "amount": "0.02", "address": to });
+    let password = "four words make one";
+    let order = json!({ "asset": "BTC", "amount": "0.02", "address": to, "password": password });
     let key = [("idempotency-key", "withdraw-1")];
     let payout = me.send_with("POST", "/api/v1/payouts", Some(order.clone()), &key).await;
     assert_eq!(payout.status, StatusCode::CREATED, "{}", payout.body);
     let again = me.send_with("POST", "/api/v1/payouts", Some(order), &key).await;
     assert_eq!(again.json()["payout"], payout.json()["payout"], "the same key pays once");
-    let other = json!({ "asset": "BTC", "amount": "0.03", "address": to });
+    let other = json!({ "asset": "BTC", "amount": "0.03", "address": to, "password": password });
     let other = me.send_with("POST", "/api/v1/payouts", Some(other), &key).await;
     assert_problem(&other, StatusCode::UNPROCESSABLE_ENTITY, "idempotency-key-reused");
 

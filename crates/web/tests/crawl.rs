@@ -77,7 +77,7 @@ async fn victim(house: &House) -> Victim {
     let started = kari.post("/api/v1/metered", meter).await;
     assert_eq!(started.status, StatusCode::CREATED, "{}", started.body);
     let to = house.stranger(lane);
-    let payout = json!({ "asset": "BTC", "amount": "0.5", "address": to });
+    let payout = json!({ "asset": "BTC", "amount": "0.5", "address": to, "password": PASSWORD });
     let payout = kari.post("/api/v1/payouts", payout).await;
     assert_eq!(payout.status, StatusCode::CREATED, "{}", payout.body);
     let machine = hosted(house).await;

@@ -21,7 +21,7 @@ fn filled(path: &str) -> String {
 }
 
 /// What anybody may reach, spelt out: making something public takes a line here.
-const PUBLIC: [(&str, &str); 70] = [
+const PUBLIC: [(&str, &str); 71] = [
     ("GET", "/"),
     ("GET", "/plans"),
     ("GET", "/lanes/{lane}"),
@@ -80,6 +80,7 @@ const PUBLIC: [(&str, &str); 70] = [
     ("POST", "/api/v1/appraisals"),
     ("GET", "/plans/{name}/record"),
     ("GET", "/api/v1/plans/{name}/record"),
+    ("GET", "/api/v1/plans/{name}/reviews"),
     ("GET", "/hosted"),
     ("GET", "/api/v1/hosted-plans"),
     ("GET", "/status"),
@@ -192,12 +193,10 @@ async fn another_customers_things_are_not_found_just_like_things_that_do_not_exi
     house.pay(lane, bought["invoice"]["address"].as_str().unwrap(), due);
     house.block(lane, false).await;
     let to = house.stranger(lane);
-    let payout = kari
-        .post(
-            "/api/v1/payouts",
-            serde_json::json!({ "asset": "BTC", "amount": "0.01", "address": to }),
-        )
-        .await;
+    let ask = serde_json::json!({
+        "asset": "BTC", "amount": "0.01", "address": to, "password": "four words make one",
+    });
+    let payout = kari.post("/api/v1/payouts", ask).await;
     assert_eq!(payout.status, StatusCode::CREATED, "{}", payout.body);
     let payout = payout.json()["payout"].as_str().unwrap().to_owned();
 
@@ -320,4 +319,44 @@ async fn a_request_that_names_two_hosts_is_answered_by_none() {
             assert!(answer.header("content-type").starts_with(kind), "{}", answer.body);
         }
     }
+}
+
+#[tokio::test]
+async fn an_account_calls_so_often_by_all_its_tokens_together_and_its_pages_do_not_count() {
+    use gruve_units::Duration;
+    let calls = gruve_web::CallPace { at_once: 5, interval: Duration::from_secs(10) };
+    let house = House::with(WebConfig { calls, ..WebConfig::default() }).await;
+    let kari = Program::signed_up(&house.app, "kari").await;
+    let ola = Program::signed_up(&house.app, "ola").await;
+    let life = Duration::from_secs(86_400);
+    let account = house.account("kari").await;
+    let scopes = [gruve_accounts::Scope::Read];
+    let mut by_key = Program::new(&house.app);
+    by_key.token = Some(house.accounts.make_key(account, "till", &scopes, life).await.unwrap().1);
+    for who in [&kari, &by_key, &kari, &by_key, &kari] {
+        assert_eq!(who.get("/api/v1/balances").await.status, StatusCode::OK);
+    }
+    for who in [&kari, &by_key] {
+        for path in ["/api/v1/balances", "/api/v1/console/overview"] {
+            let refused = who.get(path).await;
+            let what = format!("{path}: {}", refused.body);
+            if refused.status == StatusCode::FORBIDDEN {
+                continue; // A key reaches no console, however seldom it asks.
+            }
+            assert_eq!(refused.status, StatusCode::TOO_MANY_REQUESTS, "{what}");
+            assert_eq!(refused.header("retry-after"), "10", "{what}");
+            assert_eq!(refused.header("content-type"), "application/problem+json");
+            assert_eq!(refused.json()["type"], "urn:gruve:problem:too-many");
+        }
+    }
+    assert_eq!(ola.get("/api/v1/balances").await.status, StatusCode::OK, "another account");
+    assert_eq!(kari.get("/api/v1/lanes").await.status, StatusCode::OK, "what everybody may ask");
+    let mut page = Browser::new(&house.app);
+    page.cookies.insert("gruve".to_owned(), kari.token.clone().unwrap());
+    for _ in 0..20 {
+        assert_eq!(page.get("/account").await.status, StatusCode::OK);
+    }
+    house.clock.advance(Duration::from_secs(10));
+    assert_eq!(kari.get("/api/v1/balances").await.status, StatusCode::OK);
+    assert_eq!(kari.get("/api/v1/balances").await.status, StatusCode::TOO_MANY_REQUESTS);
 }

@@ -176,3 +176,33 @@ async fn what_was_asked_is_kept_as_a_hash_under_the_key_of_the_houses_vault() {
     assert_eq!(plain, asked(None).await, "the same request");
     assert!(one != plain && other != plain && one != other);
 }
+
+/// What changes something and takes no key, because it is asked in nobody's name: each with what happens when it is sent
+/// again.
+#[test]
+fn what_takes_no_key_is_told_with_what_happens_when_it_is_sent_again() {
+    let document = gruve_web::document();
+    let mut without = Vec::new();
+    for (path, item) in document["paths"].as_object().unwrap() {
+        for (method, operation) in item.as_object().unwrap() {
+            let given = operation["parameters"].as_array();
+            if method != "get"
+                && !given.into_iter().flatten().any(|p| p["name"] == "Idempotency-Key")
+            {
+                without.push(format!("{} {path}", method.to_uppercase()));
+            }
+        }
+    }
+    let docs = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/api.md");
+    let docs = std::fs::read_to_string(docs).unwrap();
+    let table = docs.split("| without a key | sent again |").nth(1).unwrap();
+    let mut told = Vec::new();
+    for row in table.lines().skip(2).take_while(|line| line.starts_with('|')) {
+        let mut cells = row.trim_matches('|').split('|');
+        told.push(cells.next().unwrap().trim().trim_matches('`').to_owned());
+        assert!(cells.next().unwrap().trim().len() > 20, "no reason: {row}");
+    }
+    without.sort();
+    told.sort();
+    assert_eq!(without, told, "docs/api.md and the document tell of others");
+}

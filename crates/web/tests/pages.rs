@@ -109,6 +109,7 @@ async fn a_customer_buys_pays_earns_and_withdraws_without_scripts() {
         ("amount", "0.05000000"),
         ("address", to.as_str()),
         ("once", once.as_str()),
+        ("password", "four words make one"),
     ];
     let made = me.post("/payouts", &confirm).await;
     let payout = made.location().to_owned();

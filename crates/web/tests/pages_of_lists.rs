@@ -85,6 +85,55 @@ async fn what_comes_between_two_pages_is_not_told_in_the_second_and_hides_nothin
     }
 }
 
+#[tokio::test]
+async fn lists_within_a_contract_and_a_plan_are_whole_in_pages_of_any_size() {
+    let house = House::new().await;
+    house.epochs(9).await;
+    let me = Program::signed_up(&house.app, "kari").await;
+    with_contracts(&house, &me, 3, 6).await;
+    house.epochs(6).await;
+    let bought = me.get("/api/v1/contracts").await.json()["items"].as_array().unwrap().clone();
+    let mut said = 0;
+    for c in &bought {
+        let path = format!("/api/v1/contracts/{}", c["contract"].as_str().unwrap());
+        let (contract, life) =
+            (me.get(&path).await.json(), me.get(&format!("{path}/life")).await.json());
+        for (part, shown) in [
+            ("epochs", &contract["epochs"]),
+            ("settlements", &contract["settlements"]),
+            ("owed", &life["owed"]),
+            ("decisions", &life["decisions"]),
+            ("dues", &life["usd_dues"]),
+        ] {
+            let shown = shown.as_array().unwrap();
+            assert!(shown.len() >= 3 || !matches!(part, "epochs" | "settlements"), "{shown:?}");
+            for limit in [1, 2, 500] {
+                let all = all(&me, &format!("{path}/{part}"), limit, async || {}).await;
+                assert_eq!(&all, shown, "{part} by {limit}");
+            }
+        }
+        house.clock.advance(std::time::Duration::from_secs(1));
+        let review = json!({ "stars": 4, "text": "As it was said." });
+        let made = me.post(&format!("{path}/review"), review).await;
+        assert!(made.status.is_success(), "{}", made.body);
+        said += 1;
+    }
+    let record = me.get("/api/v1/plans/btc-lease/record").await.json();
+    let shown = record["reviews"].as_array().unwrap();
+    assert_eq!(shown.len(), said);
+    for limit in [1, 2, 500] {
+        let all = all(&me, "/api/v1/plans/btc-lease/reviews", limit, async || {}).await;
+        assert_eq!(&all, shown, "by {limit}");
+    }
+    assert_eq!(me.get("/api/v1/plans/none/reviews").await.status, StatusCode::NOT_FOUND);
+    let other = Program::signed_up(&house.app, "ola").await;
+    let id = bought[0]["contract"].as_str().unwrap();
+    for part in ["epochs", "settlements", "owed", "decisions", "dues"] {
+        let theirs = other.get(&format!("/api/v1/contracts/{id}/{part}")).await;
+        assert_eq!(theirs.status, StatusCode::NOT_FOUND, "{part}");
+    }
+}
+
 /// Lists that are always given whole, because what they list is bounded by itself: by the house's configuration, or by a
 /// limit of the account's.
 const WHOLE: [&str; 23] = [
@@ -135,6 +184,161 @@ async fn every_list_is_a_page_that_says_where_the_next_begins() {
     }
     assert!(lists >= 20, "{lists}");
     assert_eq!(whole, WHOLE, "these lists have no pages");
+}
+
+/// Lists inside other answers that are cut, and the calls that give them page by page (or, where the call is the same,
+/// from which number on its next page is asked for).
+const ELSEWHERE: [(&str, &str, &str); 16] = [
+    ("/api/v1/contracts/{id}", "epochs", "/api/v1/contracts/{id}/epochs"),
+    ("/api/v1/contracts/{id}", "settlements", "/api/v1/contracts/{id}/settlements"),
+    ("/api/v1/contracts/{id}/life", "owed", "/api/v1/contracts/{id}/owed"),
+    ("/api/v1/contracts/{id}/life", "decisions", "/api/v1/contracts/{id}/decisions"),
+    ("/api/v1/contracts/{id}/life", "usd_dues", "/api/v1/contracts/{id}/dues"),
+    ("/api/v1/contracts/{id}/life", "notices", "/api/v1/notices"),
+    ("/api/v1/metered/{id}", "notices", "/api/v1/notices"),
+    ("/api/v1/machines/{id}", "bills", "/api/v1/machines/{id}/bills"),
+    ("/api/v1/machines/{id}/in-block", "paid", "/api/v1/machines/{id}/in-block/payments"),
+    ("/api/v1/console/hosting/{id}", "bills", "/api/v1/console/hosting/{id}/bills"),
+    ("/api/v1/console/alerts", "newest", "/api/v1/console/alerts/all"),
+    ("/api/v1/plans/{name}/record", "reviews", "/api/v1/plans/{name}/reviews"),
+    ("/api/v1/contracts/{id}/statement", "lines", "from"),
+    ("/api/v1/metered/{id}/statement", "lines", "from"),
+    ("/api/v1/machines/{id}/statement", "bills", "from"),
+    ("/api/v1/contracts/{id}/receipts", "receipts", "from"),
+];
+
+/// Lists inside other answers that stay short, by their names: what bounds them.
+const SHORT: [(&str, &[&str]); 9] = [
+    (
+        "one for each asset",
+        &[
+            "assets",
+            "balances",
+            "cost",
+            "costs",
+            "earned",
+            "earnings",
+            "settled",
+            "given_back",
+            "credited",
+            "fees",
+            "waived",
+            "charged",
+            "paid",
+            "maintenance_also",
+            "also_earns",
+            "aux",
+            "withdrawal_fees",
+            "watt_hours_per_coin",
+            "conversions",
+            "offers",
+            "methods",
+        ],
+    ),
+    (
+        "set by the house's configuration, or one for each lane, node, site or role",
+        &["nodes", "chains", "plans", "terms_epochs", "sources", "sites", "may", "parts", "proven"],
+    ),
+    ("as long as a tree is high", &["log_proof", "sold_proof", "owed_proof"]),
+    (
+        "bounded by a limit of their own",
+        &[
+            "addresses",
+            "obstacles",
+            "notes",
+            "scopes",
+            "events",
+            "transports",
+            "attempts",
+            "stars",
+            "words",
+            "bulletins",
+            "unconfirmed",
+        ],
+    ),
+    ("of 90 days, told once while they last", &["incidents", "open"]),
+    ("what one machine has or went through", &["fans_rpm", "history", "owners", "certificates"]),
+    ("of one page, whose lines they add up or stand beside", &["days", "hours", "blocks"]),
+    ("the parts of one entry", &["postings", "jobs", "units", "gaps", "miners", "differences"]),
+    ("as many kinds as an account has machines on lanes", &["machines"]),
+];
+
+/// Where lists stand in a shape, with the names of those around them.
+fn lists_in(document: &Value, shape: &Value, name: &str, depth: usize, found: &mut Vec<String>) {
+    assert!(depth < 20, "{name}: a shape within itself");
+    if let Some(of) = shape["$ref"].as_str() {
+        let of = of.trim_start_matches('#');
+        return lists_in(document, document.pointer(of).unwrap(), name, depth + 1, found);
+    }
+    for kind in ["oneOf", "anyOf", "allOf"] {
+        for one in shape[kind].as_array().into_iter().flatten() {
+            lists_in(document, one, name, depth + 1, found);
+        }
+    }
+    if shape["items"].is_object() {
+        found.push(name.to_owned());
+        lists_in(document, &shape["items"], name, depth + 1, found);
+    }
+    for (name, member) in shape["properties"].as_object().into_iter().flatten() {
+        lists_in(document, member, name, depth + 1, found);
+    }
+    lists_in_values(document, shape, name, depth, found);
+}
+
+fn lists_in_values(
+    document: &Value,
+    shape: &Value,
+    name: &str,
+    depth: usize,
+    found: &mut Vec<String>,
+) {
+    let values = &shape["additionalProperties"];
+    if values.is_object() {
+        lists_in(document, values, name, depth + 1, found);
+    }
+}
+
+/// Every other list of the document, however deep it stands: it is read page by page elsewhere, or it is short and it is
+/// said why.
+#[tokio::test]
+async fn every_list_inside_another_answer_is_paged_elsewhere_or_short_for_a_stated_reason() {
+    let document = gruve_web::document();
+    let takes = |path: &str, word: &str| {
+        let given = document["paths"][path]["get"]["parameters"].as_array();
+        given.into_iter().flatten().any(|p| p["name"] == word)
+    };
+    let (mut left, mut used, mut short) = (Vec::new(), Vec::new(), Vec::new());
+    for (path, item) in document["paths"].as_object().unwrap() {
+        let Some(shape) = item.pointer("/get/responses/200/content/application~1json/schema")
+        else {
+            continue;
+        };
+        let mut found = Vec::new();
+        lists_in(&document, shape, "", 0, &mut found);
+        for name in found {
+            // The list that an answer is has its own test.
+            if name == "items" {
+                continue;
+            }
+            let elsewhere = ELSEWHERE.iter().find(|(of, list, _)| of == path && *list == name);
+            if let Some(one @ (_, _, by)) = elsewhere {
+                let (call, word) =
+                    if by.starts_with('/') { (*by, "after") } else { (&**path, *by) };
+                assert!(takes(call, word), "{path}: {call} takes no {word}");
+                used.push(one);
+            } else if SHORT.iter().any(|(_, names)| names.contains(&name.as_str())) {
+                short.push(name);
+            } else {
+                left.push(format!("{path} {name}"));
+            }
+        }
+    }
+    assert!(left.is_empty(), "these lists may be long: {left:#?}");
+    let unused: Vec<_> = ELSEWHERE.iter().filter(|one| !used.contains(one)).collect();
+    assert!(unused.is_empty(), "there are no such lists: {unused:#?}");
+    let all = SHORT.iter().flat_map(|(_, names)| *names);
+    let unused: Vec<_> = all.filter(|name| !short.contains(&(**name).to_owned())).collect();
+    assert!(unused.is_empty(), "there are no such lists: {unused:#?}");
 }
 
 /// What an overview may weigh, and how long it may take: a phone in a tunnel, and a page that fetches itself again.

@@ -250,7 +250,11 @@ async fn a_stolen_session_sends_nothing_outside_the_book_where_there_is_a_second
     on.unwrap();
     house.clock.advance(Duration::from_secs(60));
     let address = house.stranger(&house.lanes[0]);
-    let order = |code: Option<String>| json!({ "asset": "BTC", "amount": "0.01", "address": address, "code": code });
+    let order = |code: Option<String>| {
+        json!({
+            "asset": "BTC", "amount": "0.01", "address": address, "code": code, "password": PASSWORD,
+        })
+    };
     for without in [None, Some(String::new()), Some("000000".to_owned())] {
         let refused = kari.post("/api/v1/payouts", order(without)).await;
         assert_eq!(refused.status, StatusCode::UNAUTHORIZED, "{}", refused.body);
@@ -301,6 +305,7 @@ async fn pages_ask_for_a_code_before_coins_leave_the_book_and_pressing_twice_wit
     let (once, now) = (review.field("once"), code(&house, &setup.secret));
     let mut fields = wish.to_vec();
     fields.push(("once", once.as_str()));
+    fields.push(("password", PASSWORD));
     let without = me.post("/payouts", &fields).await;
     assert_eq!(without.status, StatusCode::UNAUTHORIZED);
     fields.push(("code", now.as_str()));

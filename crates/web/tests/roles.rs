@@ -198,7 +198,7 @@ async fn a_payout_that_waits_is_decided_in_the_console_but_not_by_its_owner() {
     house.pay(lane, bought["invoice"]["address"].as_str().unwrap(), due);
     house.block(lane, false).await;
     let to = house.stranger(lane);
-    let ask = json!({ "asset": "BTC", "amount": "1", "address": to });
+    let ask = json!({ "asset": "BTC", "amount": "1", "address": to, "password": PASSWORD });
     let asked = kari.post("/api/v1/payouts", ask).await;
     assert_eq!(asked.status, StatusCode::CREATED, "{}", asked.body);
     assert_eq!(asked.json()["state"], "requested", "{}", asked.body);

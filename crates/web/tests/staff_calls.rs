@@ -48,7 +48,8 @@ async fn customer(house: &House, name: &str) -> (Program, String) {
 async fn asks(house: &House, me: &Program, amount: &str) -> String {
     tick(house);
     let to = house.stranger(&house.lanes[0]);
-    let order = json!({ "asset": "BTC", "amount": amount, "address": to });
+    let password = "four words make one";
+    let order = json!({ "asset": "BTC", "amount": amount, "address": to, "password": password });
     let asked = me.post("/api/v1/payouts", order).await;
     assert_eq!(asked.status, StatusCode::CREATED, "{}", asked.body);
     asked.json()["payout"].as_str().unwrap().to_owned()

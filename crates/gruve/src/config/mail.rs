@@ -53,6 +53,8 @@ const fn yes() -> bool {
 pub struct AccountsConfig {
     /// How long a new e-mail address and a new payout address wait.
     pub change_delay: Span,
+    /// How long a payout waits that goes where nothing of its account has gone before; nothing has none wait.
+    pub payout_delay: Span,
     /// How long the closing of an account waits.
     pub closing_delay: Span,
     /// How long a lost second factor waits to be taken off; nothing takes none off.
@@ -65,6 +67,7 @@ impl Default for AccountsConfig {
     fn default() -> AccountsConfig {
         AccountsConfig {
             change_delay: Span(gruve_accounts::CHANGE_DELAY),
+            payout_delay: Span(gruve_accounts::CHANGE_DELAY),
             closing_delay: Span(gruve_accounts::CLOSING_DELAY),
             recovery_delay: Span(gruve_accounts::RECOVERY_DELAY),
             owner_signatures: false,

@@ -116,6 +116,7 @@ pub async fn enter(api: &Api, notes: &Notes, say: &Progress) -> Result<Api, Jour
 /// asset of the lane, its own first.
 pub async fn journey(
     api: &Api,
+    notes: &Notes,
     wallets: &[Purse],
     lane: &str,
     say: &Progress,
@@ -146,7 +147,7 @@ pub async fn journey(
 
     let mut payouts = Vec::new();
     for wallet in wallets {
-        payouts.push(earn_and_withdraw(api, wallet, lane, say).await?);
+        payouts.push(earn_and_withdraw(api, notes, wallet, lane, say).await?);
     }
     Ok(Outcome {
         lane: lane.to_owned(),
@@ -160,6 +161,7 @@ pub async fn journey(
 
 async fn earn_and_withdraw(
     api: &Api,
+    notes: &Notes,
     wallet: &Purse,
     lane: &str,
     say: &Progress,
@@ -173,7 +175,8 @@ async fn earn_and_withdraw(
     .await?;
     let amount = Amount::new(asset, available);
     say.say("customer", format!("{lane}: {amount} earned and matured, fee at most {fee} units"));
-    let (withdrawn_minor, received_minor, txid) = withdraw(api, wallet, lane, amount, say).await?;
+    let withdrawn = withdraw(api, notes, wallet, (lane, amount), say).await?;
+    let (withdrawn_minor, received_minor, txid) = withdrawn;
     Ok(Withdrawn { asset: asset.to_string(), withdrawn_minor, received_minor, txid })
 }
 
@@ -262,13 +265,16 @@ async fn place(api: &Api, order: &Value) -> Result<(Value, Value), JourneyError>
 
 async fn withdraw(
     api: &Api,
+    notes: &Notes,
     wallet: &Purse,
-    lane: &str,
-    amount: Amount,
+    (lane, amount): (&str, Amount),
     say: &Progress,
 ) -> Result<(i64, i64, String), JourneyError> {
     let address = wallet.new_address().await?;
-    let order = json!({ "asset": amount.asset, "amount": amount.decimal(), "address": address });
+    let order = json!({
+        "asset": amount.asset, "amount": amount.decimal(), "address": address,
+        "password": notes.password,
+    });
     let payout = api.post("/api/v1/payouts", &order).await?;
     let id = text(&payout, "payout")?.to_owned();
     say.say("customer", format!("{lane}: withdraws {amount} to {address}"));

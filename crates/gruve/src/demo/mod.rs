@@ -119,9 +119,9 @@ async fn whole_line(
                 Purse::new(chain.asset, node, speech)
             };
             let wallets: Vec<_> = lane.chains().map(wallet).collect();
-            let customer = customer.clone();
+            let (customer, notes) = (customer.clone(), &notes);
             async move {
-                customer::journey(&customer, &wallets, lane.id, say)
+                customer::journey(&customer, notes, &wallets, lane.id, say)
                     .await
                     .map_err(|e| format!("lane {}: {e}", lane.id))
             }

@@ -171,6 +171,8 @@ pub fn house_toml(args: &DemoArgs, rpc_password: &str) -> String {
         "# Written anew at each start of `gruve demo`.\n\
          [house]\nname = \"Gruve demo\"\norigin = \"demo.gruve.example/log\"\ndata = \"house\"\n\n\
          [http]\nlisten = \"127.0.0.1:{}\"\n\n\
+         # Whoever looks at a demo does not wait a day to see a payout arrive.\n\
+         [accounts]\npayout_delay = \"0s\"\n\n\
          [funds]\nevery = \"30s\"\n",
         port(0),
     );

@@ -58,7 +58,7 @@ use gruve_treasury::Payer;
 use gruve_units::{
     CLOCK_SLACK, Clock, LaneId, SteadyClock, SystemClock, SystemEntropy, SystemMonotonic,
 };
-use gruve_web::{AppState, ConnectionLimits, LaneParticulars, Services, WebConfig};
+use gruve_web::{AppState, CallPace, ConnectionLimits, LaneParticulars, Services, WebConfig};
 use lane::RunningLane;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -224,6 +224,7 @@ impl House {
             origin: config.http.origin.clone(),
             trusted_proxies: config.http.trusted_proxies.clone(),
             limits: ConnectionLimits::default(),
+            calls: CallPace::default(),
             lanes: lanes.iter().map(RunningLane::particulars).collect::<Vec<LaneParticulars>>(),
             are_metrics_elsewhere: config.metrics.listen.is_some(),
             invoice_ttl: Duration::ZERO,

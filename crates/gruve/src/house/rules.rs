@@ -23,6 +23,7 @@ pub(super) fn account_rules(config: &Config) -> AccountRules {
     AccountRules {
         mail,
         change_delay: config.accounts.change_delay.0,
+        payout_delay: config.accounts.payout_delay.0,
         closing_delay: config.accounts.closing_delay.0,
         recovery_delay: config.accounts.recovery_delay.0,
         owner_signatures: config.accounts.owner_signatures,

@@ -7,6 +7,7 @@ use crate::standing::StandingRow;
 use crate::{Beneficiary, Earnings, LaneConfig, MarketError, Result, SettlementLine, sql};
 use gruve_store::{Row, Tx, params};
 use gruve_units::{Accrual, Amount, Asset, Timestamp};
+use std::cmp::Reverse;
 
 /// What a beneficiary has of one asset.
 pub(crate) fn earned(row: &StandingRow, book: Book<'_>) -> Result<Earnings> {
@@ -33,7 +34,7 @@ pub(crate) async fn settlement_lines(
     for book in lane.books() {
         lines.extend(settlements_of(tx, book, who, limit.min(ROWS_MAX)).await?);
     }
-    lines.sort_by_key(|l| std::cmp::Reverse((l.at, l.to_epoch)));
+    lines.sort_by_key(|l| Reverse((l.at, l.to_epoch)));
     lines.truncate(usize::try_from(limit.min(ROWS_MAX)).unwrap_or(usize::MAX));
     Ok(lines)
 }
@@ -48,6 +49,49 @@ async fn settlements_of(
     let given = params![book.id(), book.asset, kind, id, limit];
     let rows = tx.fetch_all(sql::SETTLEMENTS, &given).await?;
     rows.iter().map(|row| line(row, book.asset)).collect()
+}
+
+/// Where a settlement stands among those of its earner: by time, then by asset in the lane's order, then the later
+/// first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SettlementPlace {
+    /// When it was made.
+    pub at: Timestamp,
+    /// Which of the lane's assets.
+    pub book: i64,
+    /// Its number in that asset.
+    pub number: i64,
+}
+
+/// A page of the settlements of all assets behind a place.
+pub(crate) async fn settlements_before(
+    tx: &mut Tx,
+    lane: &LaneConfig,
+    who: Beneficiary,
+    before: Option<SettlementPlace>,
+    limit: u32,
+) -> Result<Vec<(SettlementPlace, SettlementLine)>> {
+    let (kind, id) = who.columns();
+    let most = limit.min(ROWS_MAX);
+    let mut lines = Vec::new();
+    for (at_book, book) in (0_i64..).zip(lane.books()) {
+        // Of the same time: an asset before the place's has been told, one behind it has not.
+        let (at, number) = match before {
+            None => (Timestamp(i64::MAX), i64::MAX),
+            Some(p) if p.book == at_book => (p.at, p.number),
+            Some(p) => (p.at, if p.book < at_book { i64::MAX } else { i64::MIN }),
+        };
+        let given = params![book.id(), book.asset, kind, id, at, number, most];
+        for row in tx.fetch_all(sql::SETTLEMENTS_BEFORE, &given).await? {
+            let place =
+                SettlementPlace { at: row.get("at")?, book: at_book, number: row.get("number")? };
+            lines.push((place, line(&row, book.asset)?));
+        }
+    }
+    let newest = |place: &SettlementPlace| (Reverse(place.at), place.book, Reverse(place.number));
+    lines.sort_by_key(|(place, _)| newest(place));
+    lines.truncate(usize::try_from(most).unwrap_or(usize::MAX));
+    Ok(lines)
 }
 
 /// The settlements of all assets between two instants (the later one excluded), the newest of each asset.

@@ -149,7 +149,8 @@ impl Payer {
             let mut tx = self.treasury.0.store.read().await?;
             let key = params![wallet.asset, wallet.hot.0];
             let open: u32 = tx.fetch_one(sql::COUNT_OPEN_OF, &key).await?.get("n")?;
-            let any = tx.fetch_optional(crate::sql::ANY_APPROVED, &params![wallet.asset]).await?;
+            let ready = params![wallet.asset, self.treasury.now()];
+            let any = tx.fetch_optional(crate::sql::ANY_APPROVED, &ready).await?;
             (open, any.is_some())
         };
         if !waiting {

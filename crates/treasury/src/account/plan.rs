@@ -325,7 +325,7 @@ impl Treasury {
         let most = self.hot_free(tx, wallet).await?;
         let is_planned = self.plan_oldest(tx, wallet, (price, most, batch), on_chain).await?;
         if wallet.reasons.are_due(self.now()) || !is_planned {
-            tell_reasons(tx, asset, price, most).await?;
+            tell_reasons(tx, asset, (price, most), self.now()).await?;
         }
         Ok(is_planned)
     }
@@ -341,7 +341,7 @@ impl Treasury {
         let asset = wallet.asset;
         for _ in 0..LOOKS_MAX {
             let (since, last) = (Timestamp(i64::MIN), PayoutId::from_bytes([0; 16]));
-            let values = params![asset, price, most, since, last, 1_u64];
+            let values = params![asset, price, most, since, last, 1_u64, self.now()];
             let row = tx.fetch_optional(crate::sql::PAYABLE, &values).await?;
             let Some(row) = row else { return Ok(false) };
             let (id, account): (PayoutId, AccountId) = (row.get("id")?, row.get("account")?);

@@ -76,4 +76,10 @@ pub const MIGRATIONS: &[Migration] = &[
         sqlite: include_str!("../../migrations/0012_paid_unseen.sqlite.sql"),
         postgres: include_str!("../../migrations/0012_paid_unseen.postgres.sql"),
     },
+    Migration {
+        number: 13,
+        name: "held_payouts",
+        sqlite: include_str!("../../migrations/0013_held_payouts.sqlite.sql"),
+        postgres: include_str!("../../migrations/0013_held_payouts.postgres.sql"),
+    },
 ];

@@ -154,9 +154,9 @@ answers! {
 
     /// A contract with its newest epochs and settlements.
     struct ContractDetail: base: ContractBody {
-        /// The last 500 epochs, newest first.
+        /// The last 500 epochs, newest first; `/epochs` has all.
         epochs: Vec<EpochLineBody>,
-        /// The last 500 settlements of all assets, newest first.
+        /// The last 500 settlements of all assets, newest first; `/settlements` has all.
         settlements: Vec<SettlementBody>,
         /// Its invoice's id.
         invoice: Option<InvoiceId>,
@@ -440,7 +440,7 @@ pub(crate) fn earnings(e: &Earnings) -> EarningsBody {
     }
 }
 
-fn line(e: &EpochLine) -> EpochLineBody {
+pub(crate) fn line(e: &EpochLine) -> EpochLineBody {
     EpochLineBody {
         epoch: e.epoch,
         started_at: time(e.start),
@@ -451,7 +451,7 @@ fn line(e: &EpochLine) -> EpochLineBody {
     }
 }
 
-fn settlement(l: &SettlementLine) -> SettlementBody {
+pub(crate) fn settlement(l: &SettlementLine) -> SettlementBody {
     SettlementBody {
         from_epoch: l.from_epoch,
         to_epoch: l.to_epoch,

@@ -4,6 +4,7 @@ use crate::api::{Money, Time, amount, time};
 use crate::client::Client;
 use crate::extract::{Customer, Id, Json};
 use crate::failure::Failure;
+use crate::hosted::in_block::PaidInBlock;
 use crate::hosted::{Again, Asker};
 use crate::money::shown_hash;
 use crate::openapi::{Answer, Fine, answers, requests};
@@ -19,7 +20,7 @@ answers! {
         wanted: bool,
         /// With whom it is shared: the list that counts, and one that will. None where the payout address gets all.
         shared: Vec<BlockShares>,
-        /// The last 100, newest first, once the epoch is closed in which they were found.
+        /// The last 100, newest first, once the epoch is closed in which they were found; `/payments` has all.
         paid: Vec<PaidBody>,
     }
 
@@ -100,19 +101,24 @@ async fn body(
 ) -> Result<Fine<InBlockBody>, Failure> {
     let contract = state.own_hosting(customer.account, id).await?;
     let (wanted, paid) = state.in_block(&contract).await?;
-    let paid = paid.into_iter().map(|p| PaidBody {
-        block: shown_hash(&p.block.block_hash),
-        height: p.block.height,
-        at: time(p.block.at),
-        output: p.block.vout,
-        address: p.block.address,
-        amount: amount(p.block.amount),
-        state: p.state.to_owned(),
-    });
     let share = |p: Part| BlockShare { address: p.address, bps: p.bps.get() };
     let shared = state.splits(&contract).await?.into_iter().map(|split| BlockShares {
         from: time(split.from),
         parts: split.parts.into_iter().map(share).collect(),
     });
-    Ok(Answer(InBlockBody { wanted, shared: shared.collect(), paid: paid.collect() }))
+    let paid = paid.iter().map(paid_body).collect();
+    Ok(Answer(InBlockBody { wanted, shared: shared.collect(), paid }))
+}
+
+/// What a block paid.
+pub(crate) fn paid_body(p: &PaidInBlock) -> PaidBody {
+    PaidBody {
+        block: shown_hash(&p.block.block_hash),
+        height: p.block.height,
+        at: time(p.block.at),
+        output: p.block.vout,
+        address: p.block.address.clone(),
+        amount: amount(p.block.amount),
+        state: p.state.to_owned(),
+    }
 }

@@ -120,7 +120,7 @@ async fn undo(
     State(state): State<AppState>,
     Json(held): Json<TicketHeld>,
 ) -> Result<Done, Failure> {
-    state.accounts().undo(&Ticket(held.ticket)).await.map_err(|e| accounts_failure(&e))?;
+    state.undo(held.ticket).await?;
     Ok(Done)
 }
 

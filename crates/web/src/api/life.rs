@@ -264,7 +264,7 @@ pub(crate) async fn life(
     }))
 }
 
-fn owed_line(o: &OwedLine) -> OwedBody {
+pub(crate) fn owed_line(o: &OwedLine) -> OwedBody {
     OwedBody {
         epoch: o.epoch,
         kind: o.kind.clone(),
@@ -276,7 +276,7 @@ fn owed_line(o: &OwedLine) -> OwedBody {
     }
 }
 
-fn decision(d: &PauseDecision) -> DecisionBody {
+pub(crate) fn decision(d: &PauseDecision) -> DecisionBody {
     DecisionBody {
         epoch: d.epoch,
         price_instant: time(d.price_instant),
@@ -287,7 +287,7 @@ fn decision(d: &PauseDecision) -> DecisionBody {
     }
 }
 
-fn due(d: &UsdDue) -> DueBody {
+pub(crate) fn due(d: &UsdDue) -> DueBody {
     DueBody {
         to_epoch: d.to_epoch,
         instant: time(d.instant),

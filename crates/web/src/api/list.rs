@@ -7,7 +7,7 @@ use super::console::{self, farm, hosting, luck, tickets};
 use super::{
     access, accounts, book, contracts, energy, events, funds, hosted, in_block, letters, life,
     machines, metered, overview, passkeys, payins, payouts, protection, public, receipts, reserve,
-    talk,
+    talk, within,
 };
 use crate::openapi::served;
 use crate::pages::console::withholding;
@@ -20,7 +20,7 @@ use gruve_accounts::Permission::{
 /// All of them.
 pub(crate) fn declare(routes: Routes) -> Routes {
     let routes = letters::routes(for_everybody(routes));
-    let routes = book::routes(protection::routes(for_customers(routes)));
+    let routes = within::routes(book::routes(protection::routes(for_customers(routes))));
     for_console(for_staff(with_machines(routes)))
 }
 

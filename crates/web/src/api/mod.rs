@@ -36,6 +36,7 @@ pub(crate) mod receipts;
 pub(crate) mod reserve;
 pub(crate) mod talk;
 pub(crate) mod webhooks;
+pub(crate) mod within;
 
 pub(crate) use forms::{Hex, Money, Rate, Time, amount, hexed, rate, time};
 

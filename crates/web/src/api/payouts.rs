@@ -2,11 +2,13 @@
 
 use crate::api::page::Page;
 use crate::api::{Money, Time, amount, key_of, time};
+use crate::client::Client;
 use crate::extract::{Customer, Id, Json, Params};
 use crate::failure::{Failure, sentence};
 use crate::layout::ETH_NOTE;
 use crate::openapi::{Answer, Fine, List, Made, answers, requests};
 use crate::state::AppState;
+use crate::withdrawing::Given;
 use axum::extract::State;
 use axum::http::HeaderMap;
 use gruve_treasury::Payout;
@@ -21,7 +23,11 @@ requests! {
         amount: String,
         /// Where to.
         address: String,
-        /// The code of the moment: where the account has a second factor and the address is not in its book.
+        /// The account's password: of a session, where nothing of the account has gone to the address before and its book
+        /// does not have it.
+        password: Option<String>,
+        /// The code of the moment: of a session, where the account has a second factor and the address is not in its
+        /// book.
         code: Option<String>,
     }
 
@@ -49,6 +55,8 @@ answers! {
         receives: Option<Money>,
         /// Where to.
         address: String,
+        /// Until when it waits because it goes where nothing of the account has gone before; null where it does not.
+        held_until: Option<Time>,
         /// Why it was refused, or what it waits for.
         reason: Option<String>,
         /// The transaction.
@@ -100,13 +108,15 @@ pub(crate) fn amount_of(state: &AppState, asset: &str, text: &str) -> Result<Amo
 pub(crate) async fn request(
     State(state): State<AppState>,
     customer: Customer,
+    from: Client,
     headers: HeaderMap,
     Json(order): Json<PayoutOrder>,
 ) -> Result<Made<PayoutBody>, Failure> {
     let key = key_of(&headers)?;
     let what = amount_of(&state, &order.asset, &order.amount)?;
-    let p =
-        state.request_payout(&customer, what, &order.address, key, order.code.as_deref()).await?;
+    let given = Given { password: order.password.as_deref(), code: order.code.as_deref() };
+    let what = (what, order.address.as_str());
+    let p = state.request_payout(&customer, what, key, given, from).await?;
     Ok(Answer(body(&p)))
 }
 
@@ -181,6 +191,7 @@ pub(crate) fn body(p: &Payout) -> PayoutBody {
         fee: p.fee.map(amount),
         receives: p.receives().map(amount),
         address: p.address.clone(),
+        held_until: p.held_until.map(time),
         reason: p.reason.clone(),
         txid: p.txid.clone(),
         height: p.height,

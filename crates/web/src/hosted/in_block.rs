@@ -5,9 +5,12 @@ use crate::failure::Failure;
 use crate::money::typed_figure;
 use crate::state::AppState;
 use gruve_accounts::AccountsError;
-use gruve_hosting::{Contract, OwnBlock, PARTS_MAX, Part, Split};
+use gruve_hosting::{Contract, OwnBlock, OwnBlockPlace, PARTS_MAX, Part, Split};
 use gruve_store::{Tx, transact};
 use gruve_units::{Algorithm, Bps, ContractId};
+
+/// Payments shown with a machine, the newest.
+const SHOWN: u32 = 100;
 
 /// What a block paid to a machine's owner.
 pub(crate) struct PaidInBlock {
@@ -91,42 +94,68 @@ impl AppState {
         let wanted = self.hosting().is_in_block(c.id).await.map_err(|e| hosting_failure(&e))?;
         let read = async {
             let mut tx: Tx = self.store().read().await?;
-            let paid = self.paid_in_block(&mut tx, c).await?;
+            let paid = self.paid_in_block(&mut tx, c, None, SHOWN).await?;
             tx.rollback().await?;
             Ok::<_, HandError>(paid)
         };
         Ok((wanted, read.await.map_err(|e: HandError| e.failure())?))
     }
 
+    /// What blocks that a contract's machine found have paid, the highest first, behind one of them.
+    pub(crate) async fn paid_before(
+        &self,
+        c: &Contract,
+        before: Option<OwnBlockPlace>,
+        limit: u32,
+    ) -> Result<Vec<PaidInBlock>, Failure> {
+        let read = async {
+            let mut tx: Tx = self.store().read().await?;
+            let paid = self.paid_in_block(&mut tx, c, before, limit).await?;
+            tx.rollback().await?;
+            Ok::<_, HandError>(paid)
+        };
+        read.await.map_err(|e| e.failure())
+    }
+
+    /// Looks through what the account's machines on the lane were paid, which is no more than they found blocks.
     async fn paid_in_block(
         &self,
         tx: &mut Tx,
         c: &Contract,
+        mut before: Option<OwnBlockPlace>,
+        limit: u32,
     ) -> Result<Vec<PaidInBlock>, HandError> {
-        let all = self.hosting().own_blocks(tx, c.account).await?;
-        let own = all.into_iter().filter(|block| block.lane == c.lane);
+        let limit = usize::try_from(limit).unwrap_or(usize::MAX);
         let (asset, maturity) = {
             let lane = self.market().lane(&c.lane)?;
             (lane.asset, lane.coinbase_maturity)
         };
         let mut paid = Vec::new();
         let mut tip = None;
-        for block in own {
-            let finder = self.market().finder(tx, &block.lane, &block.block_hash).await?;
-            if finder != Some((Some(c.account), c.machine)) {
-                continue;
+        'pages: loop {
+            let own = self.hosting().own_blocks_before(tx, c.account, &c.lane, before).await?;
+            let Some(last) = own.last() else { break };
+            before = Some(last.place());
+            for block in own {
+                let finder = self.market().finder(tx, &block.lane, &block.block_hash).await?;
+                if finder != Some((Some(c.account), c.machine)) {
+                    continue;
+                }
+                if tip.is_none() {
+                    let newest = self.treasury().known_blocks(tx, asset, 1).await?;
+                    tip = newest.first().map(|block| block.height);
+                }
+                let deep = tip.is_some_and(|tip| tip >= block.height.saturating_add(maturity));
+                let state = match (block.is_orphaned, deep) {
+                    (true, _) => "orphaned",
+                    (false, true) => "mature",
+                    (false, false) => "maturing",
+                };
+                paid.push(PaidInBlock { block, state });
+                if paid.len() >= limit {
+                    break 'pages;
+                }
             }
-            if tip.is_none() {
-                let newest = self.treasury().known_blocks(tx, asset, 1).await?;
-                tip = newest.first().map(|block| block.height);
-            }
-            let deep = tip.is_some_and(|tip| tip >= block.height.saturating_add(maturity));
-            let state = match (block.is_orphaned, deep) {
-                (true, _) => "orphaned",
-                (false, true) => "mature",
-                (false, false) => "maturing",
-            };
-            paid.push(PaidInBlock { block, state });
         }
         Ok(paid)
     }

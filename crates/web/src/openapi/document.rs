@@ -192,11 +192,8 @@ fn failures(told: &Told, op: &Operation) -> Vec<u16> {
     if op.body.is_some() {
         all.extend([413, 415]);
     }
-    if changes {
+    if changes || !is_open {
         all.extend([409, 429]);
-    }
-    if !is_open {
-        all.push(409);
     }
     all.sort_unstable();
     all.dedup();

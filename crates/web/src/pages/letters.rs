@@ -96,7 +96,7 @@ pub(crate) async fn undo(
     visitor: Visitor,
     Form(form): Form<Held>,
 ) -> Result<Markup, Failure> {
-    state.accounts().undo(&Ticket(form.ticket)).await.map_err(|e| accounts_failure(&e))?;
+    state.undo(form.ticket).await?;
     let text = "If it was not you who asked for it, set a new password now.";
     Ok(told(&visitor, "Stopped", text, ("/forgot", "Set a new password")))
 }

@@ -7,7 +7,7 @@ use crate::money::{amount, short_hash, time};
 use crate::state::AppState;
 use crate::view::payout_state;
 use crate::visitor::Visitor;
-use crate::words::{heard, t};
+use crate::words::{heard, say, t};
 use axum::extract::State;
 use axum::response::Redirect;
 use gruve_treasury::Payout;
@@ -72,6 +72,9 @@ pub(crate) async fn payout(
         section.sheet #payout data-live="money" aria-labelledby="payout-h" {
             header { h2 #payout-h { (amount(p.amount)) } (payout_state(p.state).tag()) }
             @if let Some(why) = &p.reason { p.note { (heard(why)) } }
+            @if let Some(until) = p.held(state.now()) {
+                p.note { (say!("It goes where nothing of yours has gone before, so it waits until {time}. Until then you can cancel it.", time = time(until))) }
+            }
             dl.pairs {
                 dt { (t("Leaves your balance")) } dd { (amount(p.amount)) }
                 @match p.fee {

@@ -1,5 +1,6 @@
 //! Withdrawing: address and amount, the fee shown before, then a confirmation.
 
+use crate::client::Client;
 use crate::extract::{Customer, Form, Params};
 use crate::failure::{Failure, sentence};
 use crate::gate::percent_encoded;
@@ -9,6 +10,7 @@ use crate::pages::passkeys;
 use crate::state::AppState;
 use crate::view::BalanceView;
 use crate::visitor::Visitor;
+use crate::withdrawing::{Given, Needed};
 use crate::words::{heard, say, t};
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -37,6 +39,8 @@ pub(crate) struct Confirm {
     amount: String,
     address: String,
     once: String,
+    #[serde(default)]
+    password: String,
     #[serde(default)]
     code: String,
 }
@@ -180,10 +184,9 @@ pub(crate) async fn review(
     match offer(&state, customer.account, &wish.asset, &wish.amount, &wish.address).await {
         Ok(o) => {
             let address = wish.address.trim();
-            let needed = state.payout_needs_code(&customer, o.amount.asset, address).await?;
+            let needed = state.payout_needs(&customer, o.amount.asset, address).await?;
             let factors = state.accounts().factors(customer.account).await?;
-            let factors = needed.then_some(factors);
-            Ok(review_page(&state, &visitor, &o, address, factors).into_response())
+            Ok(review_page(&state, &visitor, &o, address, (needed, factors)).into_response())
         }
         Err(f) if f.status.is_client_error() => {
             let why = Some(f.detail.as_str());
@@ -199,7 +202,7 @@ fn review_page(
     visitor: &Visitor,
     o: &PayoutQuote,
     address: &str,
-    code_by: Option<Factors>,
+    (needed, factors): (Needed, Factors),
 ) -> Markup {
     let content = html! {
         div.lead {
@@ -213,6 +216,9 @@ fn review_page(
                 dt.total { (t("Arrives, at least")) } dd.total { (amount(o.receives_min)) }
                 dt { (t("To")) } dd.copy { (address) }
             }
+            @if let Some(until) = needed.held_until {
+                p.note { (say!("Nothing of yours has gone to this address before, so the payout waits until {time}. Until then you can cancel it; the message that tells you of it says how, too.", time = time(until))) }
+            }
             p.small.soft { (t("The fee goes to the network. Payouts are sent together, so it is often less; what is left of it stays yours.")) }
             form.actions method="post" action="/payouts" {
                 (token(visitor))
@@ -220,7 +226,14 @@ fn review_page(
                 input type="hidden" name="amount" value=(o.amount.decimal());
                 input type="hidden" name="address" value=(address);
                 input type="hidden" name="once" value=(state.fresh_key());
-                @if let Some(factors) = code_by {
+                @if needed.password {
+                    div.field {
+                        label for="password" { (t("Your password")) }
+                        input #password name="password" type="password" required maxlength="1024" autocomplete="current-password" aria-describedby="password-hint";
+                        p.hint #password-hint { (t("This address is new here, so your password is asked for.")) }
+                    }
+                }
+                @if needed.code {
                     div.field {
                         label for="code" { (t("Code")) }
                         input #code name="code" type="text" required maxlength="64" autocomplete="one-time-code" autocapitalize="none" spellcheck="false" aria-describedby="code-hint";
@@ -240,11 +253,12 @@ fn review_page(
 pub(crate) async fn confirm(
     State(state): State<AppState>,
     customer: Customer,
+    from: Client,
     Form(form): Form<Confirm>,
 ) -> Result<Redirect, Failure> {
     let what = read_amount(&form.asset, &form.amount)?;
     let key = crate::api::idempotency_key(Some(&form.once))?;
-    let code = Some(form.code.as_str());
-    let p = state.request_payout(&customer, what, form.address.trim(), key, code).await?;
+    let given = Given { password: Some(&form.password), code: Some(&form.code) };
+    let p = state.request_payout(&customer, (what, form.address.trim()), key, given, from).await?;
     Ok(Redirect::to(&format!("/payouts/{}", p.id)))
 }

@@ -41,7 +41,9 @@ pub async fn furnished(config: WebConfig) -> (House, Browser) {
     house.epochs(9).await;
     let lane = &house.lanes[0];
     for amount in ["0.01", "0.02"] {
-        let order = json!({ "asset": "BTC", "amount": amount, "address": house.stranger(lane) });
+        let to = house.stranger(lane);
+        let order =
+            json!({ "asset": "BTC", "amount": amount, "address": to, "password": PASSWORD });
         let made = kari.post("/api/v1/payouts", order).await;
         assert!(made.status.is_success(), "{}", made.body);
         if amount == "0.01" {

@@ -84,6 +84,12 @@ pub struct House {
     _dir: TestDir,
 }
 
+/// Rules by which a payout to a new destination does not wait.
+fn prompt() -> gruve_accounts::AccountRules {
+    let payout_delay = Duration::ZERO;
+    gruve_accounts::AccountRules { payout_delay, ..gruve_accounts::AccountRules::default() }
+}
+
 impl House {
     /// A house with a `btc` and an `ltc` lane.
     pub async fn new() -> House {
@@ -91,7 +97,7 @@ impl House {
     }
 
     pub async fn with(config: WebConfig) -> House {
-        House::built(config, gruve_accounts::AccountRules::default(), |_| {}).await
+        House::built(config, prompt(), |_| {}).await
     }
 
     /// The same by other rules for accounts.
@@ -101,13 +107,12 @@ impl House {
 
     /// The same, with something changed in what the market offers.
     pub async fn selling(config: WebConfig, change: impl FnOnce(&mut MarketConfig)) -> House {
-        House::built(config, gruve_accounts::AccountRules::default(), change).await
+        House::built(config, prompt(), change).await
     }
 
     /// The same over a database of whatever kind.
     pub async fn over(store: Store) -> House {
-        let rules = gruve_accounts::AccountRules::default();
-        House::built_on((TestDir::new(), store), WebConfig::default(), rules, |_| {}).await
+        House::built_on((TestDir::new(), store), WebConfig::default(), prompt(), |_| {}).await
     }
 
     async fn built(

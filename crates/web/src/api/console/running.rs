@@ -1,5 +1,6 @@
 //! The house at a glance, and what the operator records of machines taken away, for the operator's programs.
 
+use crate::api::{Rate, rate};
 use crate::deciding::Away;
 use crate::extract::{Json, Staff};
 use crate::failure::Failure;
@@ -7,12 +8,13 @@ use crate::openapi::{Answer, Done, Fine, Made, answers, requests};
 use crate::routes::Access::StaffBearer;
 use crate::routes::Routes;
 use crate::state::AppState;
+use crate::view::LaneView;
 use crate::{LiveChain, LiveNode};
 use axum::extract::State;
 use gruve_accounts::Permission::{RunMachines, SeeFarm};
 use gruve_market::ActKind;
 use gruve_treasury::PayoutState;
-use gruve_units::{Hashrate, LaneId};
+use gruve_units::{Asset, EpochNumber, Hashrate, LaneId};
 
 requests! {
     /// Machines of the house that are away from the running epoch on.
@@ -43,7 +45,7 @@ answers! {
         number: u64,
     }
 
-    /// What runs, and what waits for a person. Capacity and what is sold of it stand with the lanes.
+    /// What runs, what is sold, and what waits for a person.
     struct HouseBody {
         /// Payouts that wait for a person, 200 at most.
         payouts_to_decide: usize,
@@ -53,12 +55,50 @@ answers! {
         nodes: Vec<NodeBody>,
         /// The lanes' chains as followed.
         chains: Vec<ChainBody>,
+        /// What each lane can do, and what of it is sold.
+        capacity: Vec<CapacityBody>,
+        /// Where machines connect, lane by lane.
+        gateways: Vec<GatewayBody>,
+    }
+
+    /// What a lane can do, and what of it is sold.
+    struct CapacityBody {
+        /// Which lane.
+        lane: LaneId,
+        /// What the house's machines do now.
+        house: Rate,
+        /// What is proven of them.
+        proven: Rate,
+        /// What of it is never sold.
+        reserve: Rate,
+        /// What is sold.
+        sold: Rate,
+        /// What is left for sale.
+        available: Rate,
+        /// What is sold beyond what is proven.
+        oversold: Rate,
+    }
+
+    /// Where machines of a lane connect.
+    struct GatewayBody {
+        /// Which lane.
+        lane: LaneId,
+        /// At which address; null where none is told to everybody.
+        address: Option<String>,
+        /// Machines that are connected.
+        connected: usize,
+        /// Shares that closed epochs have counted.
+        shares: u64,
+        /// The epoch that was closed last.
+        last_closed_epoch: Option<EpochNumber>,
     }
 
     /// A node.
     struct NodeBody {
         /// Of which lane.
         lane: LaneId,
+        /// Of which coin's chain.
+        asset: Asset,
         /// Host and port.
         name: String,
         /// `ready`, `behind`, `downloading`, `down` or `unusable`.
@@ -79,6 +119,8 @@ answers! {
     struct ChainBody {
         /// Of which lane.
         lane: LaneId,
+        /// Of which coin.
+        asset: Asset,
         /// `starting`, `following`, `failing` or `halted`.
         standing: &'static str,
         /// The newest block that the books have.
@@ -114,6 +156,7 @@ pub(crate) fn routes(routes: Routes) -> Routes {
 fn node(n: LiveNode) -> NodeBody {
     NodeBody {
         lane: n.lane,
+        asset: n.asset,
         name: n.name,
         standing: n.standing,
         is_chosen: n.is_chosen,
@@ -125,17 +168,44 @@ fn node(n: LiveNode) -> NodeBody {
 }
 
 fn chain(c: LiveChain) -> ChainBody {
-    ChainBody { lane: c.lane, standing: c.standing, height: c.height, settles: c.is_sound }
+    let (lane, asset, standing) = (c.lane, c.asset, c.standing);
+    ChainBody { lane, asset, standing, height: c.height, settles: c.is_sound }
+}
+
+fn capacity(state: &AppState, l: &LaneView) -> CapacityBody {
+    let s = &l.stats;
+    CapacityBody {
+        lane: s.lane.clone(),
+        house: rate(s.house_hashrate),
+        proven: rate(s.proven_capacity),
+        reserve: rate(state.never_sold(s)),
+        sold: rate(s.sold),
+        available: rate(s.available),
+        oversold: rate(s.oversold),
+    }
+}
+
+fn gateway(l: &LaneView) -> GatewayBody {
+    GatewayBody {
+        lane: l.stats.lane.clone(),
+        address: l.stratum.clone(),
+        connected: l.machines,
+        shares: l.stats.shares,
+        last_closed_epoch: l.stats.last_closed,
+    }
 }
 
 /// `GET /api/v1/console/overview`
 async fn overview(State(state): State<AppState>) -> Result<Fine<HouseBody>, Failure> {
     let waiting = state.treasury().payouts_in_state(PayoutState::Requested).await?;
+    let lanes = state.lanes().await?;
     Ok(Answer(HouseBody {
         payouts_to_decide: waiting.len(),
         open_tickets: state.farm().open_tickets().await?.len(),
         nodes: state.live().nodes().into_iter().map(node).collect(),
         chains: state.live().chains().into_iter().map(chain).collect(),
+        capacity: lanes.iter().map(|l| capacity(&state, l)).collect(),
+        gateways: lanes.iter().map(gateway).collect(),
     }))
 }
 

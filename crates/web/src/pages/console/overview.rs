@@ -10,7 +10,6 @@ use crate::visitor::Visitor;
 use crate::words::{say, t};
 use axum::extract::State;
 use gruve_treasury::PayoutState;
-use gruve_units::Hashrate;
 use maud::{Markup, html};
 
 /// `GET /console`
@@ -46,17 +45,11 @@ fn capacity(state: &AppState, lanes: &[LaneView]) -> Markup {
             html! { span.tag.good { (t("Covered")) } }
         };
         let lane = html! { a href={ "/lanes/" (s.lane) } { (s.lane) } };
-        // What is proven and never sold.
-        let reserve = state
-            .market()
-            .config()
-            .lane(&s.lane)
-            .map_or(Hashrate(0), |c| Hashrate(c.capacity_reserve_bps.of(s.proven_capacity.0)));
         vec![
             lane,
             rate(s.house_hashrate),
             rate(s.proven_capacity),
-            rate(reserve),
+            rate(state.never_sold(s)),
             rate(s.sold),
             rate(s.available),
             standing,

@@ -5,13 +5,14 @@ mod reviewing;
 
 pub(crate) use reviewing::{ReviewBody, review_body};
 
+use crate::api::page::{Page, Pair};
 use crate::api::{Money, Time, amount as api_amount, time as api_time};
-use crate::extract::Id;
+use crate::extract::{Id, Params};
 use crate::failure::Failure;
 use crate::hosted::hosting_failure;
 use crate::layout::page;
 use crate::money::percent;
-use crate::openapi::{Answer, Fine, answers};
+use crate::openapi::{Answer, Fine, List, answers};
 use crate::routes::{Access, Routes};
 use crate::state::AppState;
 use crate::visitor::Visitor;
@@ -20,7 +21,7 @@ use axum::extract::State;
 use figures::{figures, machine_figures, metered_figures};
 use gruve_hosting::HostedTrack;
 use gruve_market::{MeteredTrack, PlanKind, TrackRecord};
-use gruve_units::{Amount, Duration, Timestamp};
+use gruve_units::{Amount, ContractId, Duration, Timestamp};
 use maud::{Markup, html};
 use std::collections::BTreeMap;
 use tokio::sync::Mutex;
@@ -33,6 +34,12 @@ pub(crate) fn routes(routes: Routes) -> Routes {
         Public,
         "What became of a plan's contracts, and what their holders say.",
         record_json,
+    );
+    let routes = routes.api_get(
+        "/api/v1/plans/{name}/reviews",
+        Public,
+        "What holders of a plan's contracts say, newest first.",
+        reviews_json,
     );
     reviewing::routes(routes)
 }
@@ -275,6 +282,18 @@ answers! {
         /// Work that shares prove in them.
         proven: String,
     }
+}
+
+/// `GET /api/v1/plans/{name}/reviews`
+async fn reviews_json(
+    State(state): State<AppState>,
+    Id(name): Id<String>,
+    Params(page): Params<Page>,
+) -> Result<Fine<List<ReviewBody>>, Failure> {
+    known(&state, &name).await?;
+    let before = page.behind::<Pair<ContractId>>()?.map(|p| (Timestamp(p.0), p.1));
+    let all = state.reviews_before(&name, before, page.wanted()?).await?;
+    page.give(all, |r| Pair(r.made.0, r.contract), review_body)
 }
 
 /// `GET /api/v1/plans/{name}/record`
