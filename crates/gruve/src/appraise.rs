@@ -2,8 +2,8 @@
 
 use clap::Args;
 use gruve_market::appraise::{
-    AppraiseError, Date, Forecast, History, Model, Offer, Outcome, Summary, USD, backtest,
-    forecast, history, offer, plot, summarise,
+    Along, AppraiseError, Date, Forecast, Given, History, Model, Money, Offer, Outcome, Summary,
+    USD, backtest, forecast, history, offer, plot, summarise,
 };
 use gruve_units::{Amount, Asset};
 use serde::Serialize;
@@ -17,6 +17,13 @@ pub struct AppraiseArgs {
     /// The offer: JSON as in docs/appraise.md, or the terms of a sale of this house.
     #[arg(long, value_name = "FILE")]
     terms: PathBuf,
+    /// The coin that is mined, for the terms of a machine whose lane is not called after it.
+    #[arg(long, value_name = "COIN")]
+    coin: Option<Asset>,
+    /// What other money that the offer is paid in is worth: dollars for a whole one (`EUR=1.08`), or a CSV with `date` and
+    /// `price_usd` (`EUR=eur.csv`). Once for each.
+    #[arg(long, value_name = "MONEY=DOLLARS|FILE")]
+    worth: Vec<String>,
     /// The coin's past: a CSV with a line a day, as in docs/appraise.md.
     #[arg(long, value_name = "FILE")]
     history: PathBuf,
@@ -49,6 +56,8 @@ struct Report<'a> {
     history_from: Date,
     history_to: Date,
     summary: &'a Summary,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    along: Option<&'a Along>,
     forecast: Option<&'a Forecast>,
     purchases: &'a [Outcome],
 }
@@ -58,8 +67,10 @@ struct Report<'a> {
 /// # Errors
 /// A sentence that says what to mend.
 pub fn run(args: &AppraiseArgs) -> Result<ExitCode, String> {
-    let offer =
-        Offer::parse(&read(&args.terms, offer::BYTES_MAX)?).map_err(|e| said(&args.terms, &e))?;
+    let worth = args.worth.iter().map(|w| money(w)).collect::<Result<_, _>>()?;
+    let given = Given { coin: args.coin, worth };
+    let offer = Offer::parse_with(&read(&args.terms, offer::BYTES_MAX)?, &given)
+        .map_err(|e| said(&args.terms, &e))?;
     let csv = read(&args.history, history::BYTES_MAX)?;
     let past = History::parse(offer.asset, &csv).map_err(|e| said(&args.history, &e))?;
     let (from, to) = (args.from.unwrap_or(past.first()), args.to.unwrap_or(past.last()));
@@ -69,6 +80,13 @@ pub fn run(args: &AppraiseArgs) -> Result<ExitCode, String> {
     let test = backtest(&offer, &past).map_err(|e| e.to_string())?;
     let purchases = test.buy_each(from, to).map_err(|e| e.to_string())?;
     let summary = summarise(&purchases, offer.term_days.is_none());
+    let along = offer
+        .fees
+        .iter()
+        .any(|f| f.is_paid)
+        .then(|| test.along(from, to))
+        .transpose()
+        .map_err(|e| e.to_string())?;
     let model = Model { scenarios: args.scenarios, seed: args.seed, ..Model::default() };
     let ahead = (args.scenarios > 0)
         .then(|| forecast(&offer, &past, model))
@@ -87,14 +105,28 @@ pub fn run(args: &AppraiseArgs) -> Result<ExitCode, String> {
             history_from: past.first(),
             history_to: past.last(),
             summary: &summary,
+            along: along.as_ref(),
             forecast: ahead.as_ref(),
             purchases: &purchases,
         };
         println!("{}", serde_json::to_string(&report).map_err(|e| e.to_string())?);
     } else {
-        print!("{}", told(&offer, &past, &purchases, &summary, ahead.as_ref()));
+        let found = (&summary, along.as_ref(), ahead.as_ref());
+        print!("{}", told(&offer, &past, &purchases, found));
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// `EUR=1.08`, or `EUR=eur.csv`.
+fn money(text: &str) -> Result<Money, String> {
+    let wrong = || format!("--worth {text}: write it as EUR=1.08 or EUR=eur.csv");
+    let (asset, worth) = text.split_once('=').ok_or_else(wrong)?;
+    let asset: Asset = asset.parse().map_err(|_| wrong())?;
+    if worth.starts_with(|c: char| c.is_ascii_digit()) && !Path::new(worth).exists() {
+        return Money::always(asset, worth).map_err(|e| e.to_string());
+    }
+    let path = Path::new(worth);
+    Money::daily(asset, &read(path, history::BYTES_MAX)?).map_err(|e| said(path, &e))
 }
 
 fn said(path: &Path, why: &AppraiseError) -> String {
@@ -130,8 +162,7 @@ fn told(
     offer: &Offer,
     past: &History,
     purchases: &[Outcome],
-    s: &Summary,
-    ahead: Option<&Forecast>,
+    (s, along, ahead): (&Summary, Option<&Along>, Option<&Forecast>),
 ) -> String {
     let mut out = vec![format!("{}: {} of {}", offer.name, offer.hashrate, offer.asset)];
     let unknown = past.days().iter().filter(|d| d.fees.is_none()).count();
@@ -141,6 +172,7 @@ fn told(
         past.last(),
         past.days().len()
     ));
+    out.extend(along.map(told_along));
     out.push(String::new());
     out.push(format!(
         "A buyer on each day, {} purchases that ended ({} still running, not counted):",
@@ -154,7 +186,8 @@ fn told(
             "  got more coins than the money would have bought   {} of {}",
             s.better_than_coins, s.counted
         ));
-        out.push(format!("  what came back of the price   median {median}; one in ten below {tenth}, one in ten above {ninth}"));
+        let of = if offer.has_price() { "of the price" } else { "of what was paid along the way" };
+        out.push(format!("  what came back {of}   median {median}; one in ten below {tenth}, one in ten above {ninth}"));
         out.push(format!("  worst   {least}, bought {worst};  best   {most}, bought {best}"));
         if let Some(days) = s.break_even_days {
             out.push(format!("  break-even, where it came   after {days} days (median)"));
@@ -164,7 +197,7 @@ fn told(
             s.ended_unprofitable
         ));
         out.push(String::new());
-        out.push("bought      what came back of the price; the line is 100 %".into());
+        out.push(format!("bought      what came back {of}; the line is 100 %"));
         out.push(plot::rows(purchases, 24));
     } else {
         out.push("  none: the term is longer than the history, or nothing is paid.".into());
@@ -175,6 +208,27 @@ fn told(
     out.join("\n") + "\n"
 }
 
+/// What a TH and day earned beside what it cost.
+fn told_along(a: &Along) -> String {
+    let exact = |micro: i128| {
+        let sign = if micro < 0 { "-" } else { "" };
+        format!("{sign}{}.{:06}", micro.abs() / USD, micro.abs() % USD)
+    };
+    let three = |v: [i128; 3]| {
+        let [low, middle, high] = v.map(exact);
+        format!("{middle} USD (one day in ten below {low}, one above {high})")
+    };
+    format!(
+        "A TH/s for a day earned {}\n  and cost {};\n  it earned what it cost on {} of {} days. On the last one it earned {} and cost {}.",
+        three(a.earned_usd),
+        three(a.cost_usd),
+        a.days_covered,
+        a.days,
+        exact(a.last_earned_usd),
+        exact(a.last_cost_usd)
+    )
+}
+
 fn foretold(offer: &Offer, f: &Forecast) -> Vec<String> {
     let [low, _, middle, _, high] = f.returned_usd;
     let [few, _, some, _, many] = f.received;
@@ -183,12 +237,18 @@ fn foretold(offer: &Offer, f: &Forecast) -> Vec<String> {
     } else {
         "By this model the mean buyer gains; the interval says how far that carries."
     };
+    let (along, less) = if f.mean_along_usd > 0 {
+        let paid = format!(", and {} along the way (mean)", usd(f.mean_along_usd));
+        (paid, "; what is paid along is taken off")
+    } else {
+        (String::new(), "")
+    };
     vec![
         format!(
             "Bought on {}, {} futures drawn from the past (docs/appraise.md), seed {}:",
             f.bought, f.model.scenarios, f.model.seed
         ),
-        format!("  paid       {}", usd(f.paid_usd)),
+        format!("  paid       {}{along}", usd(f.paid_usd)),
         format!(
             "  received   {}  (nine in ten: {} to {})",
             coins(offer.asset, some),
@@ -196,11 +256,11 @@ fn foretold(offer: &Offer, f: &Forecast) -> Vec<String> {
             coins(offer.asset, many)
         ),
         format!(
-            "  worth      {}  (nine in ten: {} to {}); mean {}",
+            "  worth      {}  (nine in ten: {} to {}); mean {}{less}",
             usd(middle),
             usd(low),
             usd(high),
-            usd(f.mean_returned_usd)
+            usd(f.mean_returned_usd),
         ),
         format!(
             "  money back in {}.{} % of the futures{}",
@@ -215,7 +275,7 @@ fn foretold(offer: &Offer, f: &Forecast) -> Vec<String> {
 
 fn table(asset: Asset, purchases: &[Outcome]) -> String {
     let mut out = format!(
-        "bought,until,ended,days_mined,days_unprofitable,paid_usd,mined_{c},received_{c},sold_daily_usd,held_usd,instead_{c},break_even\n",
+        "bought,until,ended,days_mined,days_unprofitable,paid_usd,along_usd,mined_{c},received_{c},sold_daily_usd,held_usd,instead_{c},break_even\n",
         c = asset.code().to_ascii_lowercase()
     );
     let number = |micro: i128| usd(micro).replace(" USD", "");
@@ -233,6 +293,7 @@ fn table(asset: Asset, purchases: &[Outcome]) -> String {
             o.days_mined.to_string(),
             o.days_unprofitable.to_string(),
             number(o.paid_usd),
+            number(o.along_usd),
             coin(o.mined),
             coin(o.received),
             number(o.sold_daily_usd),

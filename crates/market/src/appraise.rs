@@ -18,7 +18,9 @@
 pub mod date;
 pub mod forecast;
 pub mod history;
+pub mod money;
 pub mod offer;
+mod own;
 pub mod plot;
 pub mod run;
 pub mod summary;
@@ -26,8 +28,9 @@ pub mod summary;
 pub use date::Date;
 pub use forecast::{Forecast, Model, forecast};
 pub use history::{Day, History};
-pub use offer::{Offer, Unprofitable};
-pub use run::{Ended, Outcome, backtest};
+pub use money::Money;
+pub use offer::{Fee, Given, Offer, Per, Price, Unprofitable};
+pub use run::{Along, Ended, Outcome, backtest};
 pub use summary::{Summary, summarise};
 
 /// What is wrong with an offer, a history or the dates asked for. All are the caller's to mend.

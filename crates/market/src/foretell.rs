@@ -22,8 +22,10 @@
     reason = "drawn amounts, rounded for people; nobody is paid by them"
 )]
 
-mod drawing;
+pub(crate) mod drawing;
 pub mod past;
+pub(crate) mod stretches;
+pub(crate) mod widths;
 mod words;
 
 use crate::Scheme;
@@ -38,9 +40,9 @@ pub const SCENARIOS: u32 = 500;
 /// Steps of a future.
 const STEPS: u32 = 200;
 /// The model's name and version.
-pub const MODEL: &str = "past 1";
+pub const MODEL: &str = "past 2";
 /// The same for coins without a past of their own.
-pub const MODEL_OF_ANOTHER: &str = "past-of-another 1";
+pub const MODEL_OF_ANOTHER: &str = "past-of-another 2";
 /// Of forecasts in which nothing moved, from before there was that.
 pub const MODEL_STILL: &str = "lane-now 1";
 
@@ -379,6 +381,7 @@ pub fn foretell(given: Given) -> Option<QuoteForecast> {
     let (share, coins) = given.coins()?;
     let past = given.past.and_then(Past::shipped);
     let past = if given.is_of_another() { past.map(Past::without_trend) } else { past };
+    let past = past.zip(given.past).map(|(p, of)| p.as_learnt(of, given.term_secs as f64));
     let mut all = draw(&given, (share, &coins), past.as_ref())?;
     let measure = measure(&given);
     all.waits.sort_unstable();

@@ -104,3 +104,40 @@ fn a_buyer_of_every_day_is_counted_once_and_the_forecast_is_reproducible() {
     assert!(first.expects_loss(), "220 dollars for a terahash in 2026: {first:?}");
     assert_eq!(first.money_back_per_mille, 0);
 }
+
+#[test]
+fn every_offer_that_is_kept_can_be_held_against_the_past() {
+    let past = bitcoin();
+    let folder = format!("{}/../../docs/offers", env!("CARGO_MANIFEST_DIR"));
+    let mut names = Vec::new();
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let name = entry.unwrap().file_name().into_string().unwrap();
+        let name = name.strip_suffix(".json").unwrap().to_owned();
+        let bought = backtest(&offer(&name, &[]), &past).unwrap().buy(day("2021-10-01")).unwrap();
+        assert!(bought.paid_usd > 0 && bought.mined > 0, "{name}: {bought:?}");
+        names.push(name);
+    }
+    names.sort();
+    // docs/appraise.md names them.
+    let docs = format!("{}/../../docs/appraise.md", env!("CARGO_MANIFEST_DIR"));
+    let docs = std::fs::read_to_string(docs).unwrap();
+    let unnamed: Vec<_> = names.iter().filter(|n| !docs.contains(&format!("`{n}.json`"))).collect();
+    assert!(unnamed.is_empty() && names.len() >= 6, "{unnamed:?} {names:?}");
+}
+
+/// Its electricity is paid beforehand; who pays it no more after some days at a loss loses the hashrate fee.
+#[test]
+fn a_plan_whose_electricity_is_not_paid_any_more_ends_and_its_price_is_lost() {
+    let past = bitcoin();
+    let classic = offer("bitdeer-classic", &[]);
+    let dear = offer(
+        "bitdeer-classic",
+        &[("energy", json!({"joules_per_th": "60", "usd_per_kwh": "0.3"}))],
+    );
+    let from = day("2022-05-01");
+    let paid = backtest(&classic, &past).unwrap().buy(from).unwrap();
+    let left = backtest(&dear, &past).unwrap().buy(from).unwrap();
+    assert_eq!((paid.ended, paid.days_mined), (Ended::Term, 360));
+    assert_eq!(left.ended, Ended::Unprofitable);
+    assert!(left.days_mined < 360 && !left.money_back(), "{left:?}");
+}

@@ -3,7 +3,8 @@
 //! # The model
 //! A future is made of stretches of the past: [`Model::stretch_days`] days in a row, from a random day of the last
 //! [`Model::past_days`], give how price and difficulty moved together from day to day; then the next stretch, until
-//! the offer's time is over. Fees of a block stay at the mean of the last 90 days. The subsidy halves 1,458 days
+//! the offer's time is over. Difficulty's moves are as many times as wide as such futures would have had to be so far
+//! ([`crate::foretell::widths`], learnt of the same history). Fees of a block stay at the mean of the last 90 days. The subsidy halves 1,458 days
 //! (210,000 blocks of ten minutes, and 840,000 of two and a half) after the last halving that the history shows.
 //! Each future is then held against the offer by the same arithmetic as the past ([`super::backtest`]).
 //!
@@ -22,6 +23,9 @@
 use super::history::{Day, History};
 use super::summary::quantile;
 use super::{AppraiseError, Date, Offer, Outcome, backtest};
+use crate::foretell::drawing::SplitMix64;
+use crate::foretell::stretches::Stretches;
+use crate::foretell::widths::Widths;
 use serde::Serialize;
 
 /// How futures are drawn.
@@ -45,12 +49,11 @@ impl Model {
 }
 
 impl Default for Model {
-    /// A thousand futures in stretches of sixty days (four changes of difficulty) from the last four years (one
-    /// halving).
+    /// A thousand futures in stretches of a quarter (six changes of difficulty) from the last four years (one halving).
     fn default() -> Model {
         Model {
             scenarios: 1_000,
-            stretch_days: 60,
+            stretch_days: 91,
             past_days: 1_461,
             seed: 1,
             open_ended_days: 1_826,
@@ -64,10 +67,15 @@ impl Default for Model {
 pub struct Forecast {
     /// How they were drawn.
     pub model: Model,
+    /// How many times as wide as in the past difficulty moves in them, in thousandths, so that such futures would have held
+    /// what came; `None` where the history is too short to learn it.
+    pub widened_per_mille: Option<u32>,
     /// The day of purchase: the history's last.
     pub bought: Date,
     /// What is paid.
     pub paid_usd: i128,
+    /// What is paid along the way with money of the buyer's own, in the mean.
+    pub mean_along_usd: i128,
     /// Coins received.
     pub received: [u128; 5],
     /// What came back when sold daily.
@@ -103,6 +111,11 @@ pub fn forecast(offer: &Offer, history: &History, model: Model) -> Result<Foreca
     } else {
         term.saturating_add(1)
     };
+    let learnt = learnt(history, term);
+    let past = match learnt {
+        Some(times) => Past { stretches: past.stretches.widened(times), ..past },
+        None => past,
+    };
     let mut random = SplitMix64(model.seed);
     let outcomes = (0..model.scenarios)
         .map(|_| {
@@ -110,10 +123,24 @@ pub fn forecast(offer: &Offer, history: &History, model: Model) -> Result<Foreca
             backtest(offer, &future)?.buy(future.first())
         })
         .collect::<Result<Vec<Outcome>, _>>()?;
-    Ok(taken_together(model, history.last(), &outcomes))
+    Ok(taken_together(model, learnt, history.last(), &outcomes))
 }
 
-fn taken_together(model: Model, bought: Date, outcomes: &[Outcome]) -> Forecast {
+/// How much wider than the past futures of so many days must lie, learnt of every seventh day of a history.
+fn learnt(history: &History, days: u32) -> Option<f64> {
+    const DAY_SECS: f64 = 86_400.0;
+    let days_of_weeks = history.days().iter().rev().step_by(7).rev();
+    let weeks: Vec<(f64, f64)> =
+        days_of_weeks.map(|d| (d.price as f64, d.difficulty as f64)).collect();
+    Widths::known(&weeks).at(f64::from(days) * DAY_SECS)
+}
+
+fn taken_together(
+    model: Model,
+    learnt: Option<f64>,
+    bought: Date,
+    outcomes: &[Outcome],
+) -> Forecast {
     let sorted = |mut v: Vec<i128>| {
         v.sort_unstable();
         [50, 250, 500, 750, 950].map(|q| quantile(&v, q).unwrap_or(0))
@@ -128,8 +155,10 @@ fn taken_together(model: Model, bought: Date, outcomes: &[Outcome]) -> Forecast 
         outcomes.iter().map(|o| i128::try_from(o.received).unwrap_or(i128::MAX)).collect();
     Forecast {
         model,
+        widened_per_mille: learnt.map(|times| (times * 1_000.0).round() as u32),
         bought,
         paid_usd: outcomes.first().map_or(0, |o| o.paid_usd),
+        mean_along_usd: outcomes.iter().map(|o| o.along_usd).sum::<i128>() / count,
         received: sorted(received).map(i128::unsigned_abs),
         mean_returned_usd: returned.iter().sum::<i128>() / count,
         returned_usd: sorted(returned),
@@ -139,10 +168,9 @@ fn taken_together(model: Model, bought: Date, outcomes: &[Outcome]) -> Forecast 
     }
 }
 
-/// How price and difficulty moved, as natural logarithms a day.
+/// How price and difficulty moved from day to day, and what else a future begins with.
 struct Past {
-    moves: Vec<(f64, f64)>,
-    stretch: usize,
+    stretches: Stretches,
     fees: u64,
     /// Days since the last halving.
     halved_ago: Option<usize>,
@@ -168,19 +196,15 @@ impl Past {
         if stretch == 0 || recent.len() < 2 * stretch + 1 {
             return Err(wrong("a forecast needs at least two stretches of it"));
         }
-        let moves = recent
-            .windows(2)
-            .filter_map(|w| {
-                let [a, b] = w else { return None };
-                let price = (b.price as f64 / a.price as f64).ln();
-                Some((price, (b.difficulty as f64 / a.difficulty as f64).ln()))
-            })
-            .collect();
+        let steps: Vec<(f64, f64)> =
+            recent.iter().map(|d| (d.price as f64, d.difficulty as f64)).collect();
+        let stretches = Stretches::of(&steps, stretch)
+            .ok_or_else(|| wrong("a forecast needs at least two stretches of it"))?;
         let known: Vec<u64> = days.iter().rev().take(90).filter_map(|d| d.fees).collect();
         let fees = known.iter().sum::<u64>() / (known.len().max(1) as u64);
         let halved_ago =
             days.windows(2).rev().position(|w| matches!(w, [a, b] if a.subsidy >= 2 * b.subsidy));
-        Ok(Past { moves, stretch, fees, halved_ago })
+        Ok(Past { stretches, fees, halved_ago })
     }
 
     /// A future of so many days after the history's last, which it begins with.
@@ -195,9 +219,7 @@ impl Past {
         let mut future = Vec::with_capacity(days + 1);
         future.push(now);
         while future.len() <= days {
-            let starts = (self.moves.len() - self.stretch + 1) as u64;
-            let at = random.below(starts) as usize;
-            for (p, d) in self.moves.iter().skip(at).take(self.stretch) {
+            for (p, d) in self.stretches.draw(random) {
                 // A coin is worth a millionth of a dollar to a billion of them; difficulty stays above one.
                 price = (price * p.exp()).clamp(1.0, 1e15);
                 difficulty = (difficulty * d.exp()).clamp(1e6, 1e30);
@@ -218,24 +240,6 @@ impl Past {
     fn subsidy(&self, now: u64, in_days: usize) -> u64 {
         let halvings = self.halved_ago.map_or(0, |ago| (ago + in_days) / HALVING_DAYS);
         now.checked_shr(u32::try_from(halvings).unwrap_or(64)).unwrap_or(0).max(1)
-    }
-}
-
-/// Steele, Lea, Flood: *Fast Splittable Pseudorandom Number Generators* (2014).
-struct SplitMix64(u64);
-
-impl SplitMix64 {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
-    /// A number below `n`; the bias of the high product is below 2^-50 for any stretch of days.
-    fn below(&mut self, n: u64) -> u64 {
-        ((u128::from(self.next()) * u128::from(n)) >> 64) as u64
     }
 }
 

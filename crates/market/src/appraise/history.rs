@@ -61,35 +61,14 @@ impl History {
         let mut lines = csv.lines().enumerate().filter(|(_, l)| !l.trim().is_empty());
         let (_, head) = lines.next().ok_or_else(|| wrong(0, "it is empty".into()))?;
         let columns = Columns::find(asset, head).map_err(|why| wrong(0, why))?;
-        let mut history: Option<History> = None;
+        let (mut first, mut days) = (None, Vec::new());
         for (at, line) in lines {
             let (date, day) = columns.day(asset, line).map_err(|why| wrong(at, why))?;
-            match &mut history {
-                None => history = Some(History { asset, first: date, days: vec![day] }),
-                Some(h) => h.push(date, day).map_err(|why| wrong(at, why))?,
-            }
+            let from = *first.get_or_insert(date);
+            push_day(from, &mut days, date, day).map_err(|why| wrong(at, why))?;
         }
-        history.ok_or_else(|| wrong(0, "it has no days".into()))
-    }
-
-    fn push(&mut self, date: Date, day: Day) -> Result<(), String> {
-        const GAP_MAX: i32 = 7;
-        let gap = date.since(self.last());
-        if gap < 1 {
-            return Err(format!("{date} does not come after {}", self.last()));
-        }
-        if gap > GAP_MAX + 1 {
-            return Err(format!("{} days are missing before {date}", gap - 1));
-        }
-        let before = *self.days.last().ok_or("it has no days")?;
-        for _ in 1..gap {
-            self.days.push(before);
-        }
-        self.days.push(day);
-        if self.days.len() > DAYS_MAX {
-            return Err(format!("more than {DAYS_MAX} days"));
-        }
-        Ok(())
+        let first = first.ok_or_else(|| wrong(0, "it has no days".into()))?;
+        Ok(History { asset, first, days })
     }
 
     /// The coin.
@@ -121,6 +100,34 @@ impl History {
     pub fn days(&self) -> &[Day] {
         &self.days
     }
+}
+
+/// The next of some days that begin with `first`; days that are missing between are as the one before, at most seven.
+pub(super) fn push_day<T: Copy>(
+    first: Date,
+    days: &mut Vec<T>,
+    date: Date,
+    day: T,
+) -> Result<(), String> {
+    const GAP_MAX: i32 = 7;
+    if let Some(before) = days.last().copied() {
+        let last = first.plus(i32::try_from(days.len()).unwrap_or(i32::MAX).saturating_sub(1));
+        let gap = date.since(last);
+        if gap < 1 {
+            return Err(format!("{date} does not come after {last}"));
+        }
+        if gap > GAP_MAX + 1 {
+            return Err(format!("{} days are missing before {date}", gap - 1));
+        }
+        for _ in 1..gap {
+            days.push(before);
+        }
+    }
+    days.push(day);
+    if days.len() > DAYS_MAX {
+        return Err(format!("more than {DAYS_MAX} days"));
+    }
+    Ok(())
 }
 
 impl Columns {
@@ -200,7 +207,7 @@ fn nearest_step(asset: Asset, minor: u128) -> u128 {
 }
 
 /// A decimal number in parts of `10^-places`, what is finer cut off. Published data have exponents (`1E-7`).
-fn fixed(text: &str, places: u32) -> Result<u128, String> {
+pub(super) fn fixed(text: &str, places: u32) -> Result<u128, String> {
     let bad = || format!("{text:?} is not a number");
     let Some((number, exponent)) = text.split_once(['e', 'E']) else { return plain(text, places) };
     let exponent: i32 = exponent.parse().map_err(|_| bad())?;

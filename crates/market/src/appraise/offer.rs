@@ -1,14 +1,14 @@
 //! An offer of hashpower, whoever makes it.
 
-use super::{AppraiseError, history::exact};
-use gruve_statement::terms::{
-    FORMAT, FORMAT_1, FeeRule, MaintenanceRule, SIGNED_FORMAT, SchemeRule, UnprofitableRule,
-    UsdMaintenanceRule,
-};
-use gruve_statement::{SignedTerms, Terms};
+use super::{AppraiseError, Money, history::exact, own};
+use gruve_statement::Terms;
+use gruve_statement::hosting::HostingTerms;
+use gruve_statement::metered::METERED_FORMAT;
+use gruve_statement::terms::{FORMAT, FORMAT_1, SIGNED_FORMAT};
 use gruve_units::{Asset, Hashrate};
 use serde::Deserialize;
 use serde_json::Value;
+use std::sync::Arc;
 
 /// Days that a term may have: ten years.
 pub const TERM_DAYS_MAX: u32 = 3_660;
@@ -26,10 +26,8 @@ pub struct Offer {
     pub hashrate: Hashrate,
     /// What is paid at the beginning.
     pub price: Price,
-    /// Fee a TH and day, maintenance and energy together, micro-dollars; owed for each day it mines.
-    pub fee_usd_per_th_day: u64,
-    /// Fee a TH and day in minor units of the coin it mines.
-    pub fee_minor_per_th_day: u64,
+    /// What is due for each day it mines.
+    pub fees: Vec<Fee>,
     /// Of the earnings, before other fees, in basis points.
     pub service_bps: u32,
     /// Part of the time that it mines, in basis points.
@@ -44,15 +42,83 @@ pub struct Offer {
     pub operator_share_after_break_even_bps: u32,
     /// Least amount that can be withdrawn, minor units. What stays below it at the end is never received.
     pub minimum_payout: u64,
+    /// Earnings wait until they are so many minor units, with the fees that are taken out of them; at the end they are
+    /// received however few they are.
+    pub waits_for: u64,
 }
 
-/// What is paid at the beginning.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// An amount of money, turned into dollars at the day's price.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Price {
     /// Micro-dollars.
     Usd(u64),
-    /// Minor units of the coin that it mines, turned into dollars at the day's price.
+    /// Minor units of the coin that is mined.
     Coin(u64),
+    /// Minor units of other money.
+    Other(u64, Arc<Money>),
+}
+
+/// What is due for a day of mining.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fee {
+    /// How much.
+    pub price: Price,
+    /// For what.
+    pub per: Per,
+    /// Whether the buyer pays it with money of his own, whatever is earned. What is not is taken out of the day's earnings, and
+    /// [`Unprofitable`] says what happens where they do not cover it.
+    pub is_paid: bool,
+}
+
+/// For what a fee is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Per {
+    /// A day's work of that rate.
+    Day(Hashrate),
+    /// A day, whatever is worked in it.
+    AnyDay,
+}
+
+/// A terahash a second.
+pub(super) const TERA: Hashrate = Hashrate(1_000_000_000_000);
+
+impl Fee {
+    /// A fee a TH and day that is taken out of the earnings.
+    pub(super) fn of_work(price: Price) -> Fee {
+        Fee { price, per: Per::Day(TERA), is_paid: false }
+    }
+}
+
+/// What the terms leave open and their reader gives.
+#[derive(Clone, Debug, Default)]
+pub struct Given {
+    /// The coin that is mined, for terms that name only a lane.
+    pub coin: Option<Asset>,
+    /// What other money is worth.
+    pub worth: Vec<Money>,
+}
+
+/// An amount of whatever money, for who mines a coin.
+pub(super) fn of_money(
+    asset: Asset,
+    minor: u64,
+    mines: Asset,
+    given: &Given,
+) -> Result<Price, AppraiseError> {
+    if asset == mines {
+        return Ok(Price::Coin(minor));
+    }
+    if asset == Asset::Usd {
+        // Of a dollar a minor unit is a micro-dollar.
+        return Ok(Price::Usd(minor));
+    }
+    let worth = given.worth.iter().find(|m| m.asset() == asset);
+    let worth = worth.ok_or_else(|| {
+        wrong(format!(
+            "it is paid in {asset} and earns {mines}: say what {asset} is worth in dollars (--worth)"
+        ))
+    })?;
+    Ok(Price::Other(minor, Arc::new(worth.clone())))
 }
 
 /// What happens on days whose earnings do not cover the fee.
@@ -70,6 +136,11 @@ pub enum Unprofitable {
     },
     /// It mines on and the customer owes what the earnings do not cover.
     Debt,
+    /// As `debt`, until after so many such days in a row the customer pays no more, which ends it for good.
+    Stop {
+        /// Days in a row.
+        after_days: u32,
+    },
 }
 
 /// An offer as people write it; decimals are strings, so that none is rounded on the way.
@@ -118,16 +189,27 @@ impl Offer {
     /// # Errors
     /// [`AppraiseError::Offer`] with what is wrong and how it is written.
     pub fn parse(json: &str) -> Result<Offer, AppraiseError> {
+        Offer::parse_with(json, &Given::default())
+    }
+
+    /// The same, of terms that leave something open.
+    ///
+    /// # Errors
+    /// As [`Offer::parse`]; what is left open and not given is said.
+    pub fn parse_with(json: &str, given: &Given) -> Result<Offer, AppraiseError> {
         let value: Value =
             serde_json::from_str(json).map_err(|e| wrong(format!("not JSON: {e}")))?;
         match value.get("format").and_then(Value::as_str) {
             Some("gruve offer 1") => read::<Written>(value)?.offer(),
-            Some(SIGNED_FORMAT) => {
-                let terms = SignedTerms::parse(json).and_then(|file| file.open(None));
-                of_terms(terms.map_err(|e| wrong(e.to_string()))?)
+            Some(SIGNED_FORMAT) => own::of_file(json, given),
+            Some(FORMAT | FORMAT_1 | METERED_FORMAT) => {
+                let terms = Terms::parse(json.as_bytes()).map_err(|e| wrong(e.to_string()))?;
+                own::of_terms(terms, given)
             }
-            Some(FORMAT | FORMAT_1) => {
-                of_terms(Terms::parse(json.as_bytes()).map_err(|e| wrong(e.to_string()))?)
+            Some(_) if HostingTerms::are_in(json) => {
+                let terms =
+                    HostingTerms::parse(json.as_bytes()).map_err(|e| wrong(e.to_string()))?;
+                own::of_machine(&terms, given)
             }
             Some(other) => Err(wrong(format!("format {other:?} is not known here"))),
             None => Err(wrong(r#"it must begin with "format": "gruve offer 1""#.into())),
@@ -135,7 +217,7 @@ impl Offer {
     }
 }
 
-fn wrong(why: String) -> AppraiseError {
+pub(super) fn wrong(why: String) -> AppraiseError {
     AppraiseError::Offer(why)
 }
 
@@ -164,8 +246,7 @@ impl Written {
             asset,
             hashrate,
             price,
-            fee_usd_per_th_day: fee,
-            fee_minor_per_th_day: 0,
+            fees: if fee > 0 { vec![Fee::of_work(Price::Usd(fee))] } else { Vec::new() },
             service_bps: percent("service_percent", self.service_percent.as_deref(), 0)?,
             uptime_bps: percent("uptime_percent", self.uptime_percent.as_deref(), 10_000)?,
             term_days: self.term_days,
@@ -182,70 +263,20 @@ impl Written {
                 asset.decimals(),
                 0,
             )?,
+            waits_for: 0,
         };
         offer.checked()
     }
 }
 
-/// A sale of this house as an offer. It earns its lane's own coin; what is merge-mined with it is left out.
-fn of_terms(terms: Terms) -> Result<Offer, AppraiseError> {
-    let earns = *terms.earns.first().ok_or_else(|| wrong("they earn nothing".into()))?;
-    let minor = u64::try_from(terms.price.minor).map_err(|_| too_large())?;
-    let price = if terms.price.asset == earns {
-        Price::Coin(minor)
-    } else if terms.price.asset == Asset::Usd {
-        // Of a dollar a minor unit is a micro-dollar.
-        Price::Usd(minor)
-    } else {
-        let why = format!(
-            "it is paid in {} and earns {earns}: give its price in dollars, as an offer",
-            terms.price.asset
-        );
-        return Err(wrong(why));
-    };
-    let term_us = u128::from(terms.epoch_us) * u128::from(terms.term_epochs);
-    let term = u32::try_from(term_us.div_ceil(86_400_000_000)).map_err(|_| too_large())?;
-    let FeeRule::PartOfEarnings { bps } = terms.rules.fee;
-    let MaintenanceRule::PerDelivered { order } = terms.rules.maintenance;
-    let dollars = terms.rules.life.as_ref().and_then(|life| life.maintenance_usd.as_ref());
-    let dollars = dollars
-        .map_or(0, |UsdMaintenanceRule::PerDelivered { micro_per_th_day }| *micro_per_th_day);
-    let upkeep = order.iter().find(|u| u.asset == earns).map_or(0, |u| u.minor_per_th_day);
-    Offer {
-        name: terms.title,
-        asset: earns,
-        hashrate: terms.hashrate,
-        price,
-        fee_usd_per_th_day: dollars,
-        fee_minor_per_th_day: upkeep,
-        service_bps: service_bps(&terms.rules.scheme, bps),
-        uptime_bps: 10_000,
-        term_days: Some(term),
-        starts_after_days: 0,
-        unprofitable: match terms.rules.unprofitable {
-            UnprofitableRule::Run => Unprofitable::Run,
-            UnprofitableRule::Pause { .. } => Unprofitable::Pause,
-        },
-        operator_share_after_break_even_bps: 0,
-        minimum_payout: 0,
-    }
-    .checked()
-}
-
-/// The operator's part of what the work is worth: of the earnings, and with FPPS within their price before; rounded
-/// up. Pure.
-fn service_bps(scheme: &SchemeRule, of_earnings: u16) -> u32 {
-    const ALL: u32 = 10_000;
-    let within = match scheme {
-        SchemeRule::Fpps { fee_bps, .. } => u32::from(*fee_bps),
-        _ => 0,
-    };
-    let left = ALL.saturating_sub(within) * ALL.saturating_sub(of_earnings.into());
-    ALL - left / ALL
-}
-
 impl Offer {
-    fn checked(self) -> Result<Offer, AppraiseError> {
+    /// Whether anything is paid at the beginning.
+    #[must_use]
+    pub fn has_price(&self) -> bool {
+        !matches!(self.price, Price::Usd(0) | Price::Coin(0) | Price::Other(0, _))
+    }
+
+    pub(super) fn checked(self) -> Result<Offer, AppraiseError> {
         // A zettahash: more than the world has.
         const HASHRATE_MAX: Hashrate = Hashrate(1_000_000_000_000_000_000_000);
         if self.hashrate == Hashrate::ZERO || self.hashrate > HASHRATE_MAX {
@@ -257,7 +288,11 @@ impl Offer {
         if self.starts_after_days > TERM_DAYS_MAX {
             return Err(wrong(format!("starts_after_days must be at most {TERM_DAYS_MAX}")));
         }
-        if matches!(self.unprofitable, Unprofitable::End { after_days: 0 }) {
+        let in_a_row = match self.unprofitable {
+            Unprofitable::End { after_days } | Unprofitable::Stop { after_days } => after_days,
+            _ => 1,
+        };
+        if in_a_row == 0 {
             return Err(wrong("after_days must be above zero".into()));
         }
         Ok(self)
@@ -274,8 +309,8 @@ impl Energy {
     }
 }
 
-fn too_large() -> AppraiseError {
-    AppraiseError::TooLarge("a fee")
+pub(super) fn too_large() -> AppraiseError {
+    AppraiseError::TooLarge("a price or fee")
 }
 
 fn decimal(name: &str, text: &str, places: u32) -> Result<u64, AppraiseError> {
@@ -309,8 +344,6 @@ fn percent(name: &str, text: Option<&str>, otherwise: u32) -> Result<u32, Apprai
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
-    use crate::world::{World, someone};
-    use gruve_store::{Store, laws};
 
     /// An offer with these fields changed.
     pub(in super::super) fn offer(change: &[(&str, Value)]) -> Result<Offer, AppraiseError> {
@@ -334,7 +367,7 @@ pub(super) mod tests {
         // 98 J/TH at 0.05 USD/kWh: 98 · 86400 / 3.6e6 = 2.352 kWh a day, 0.1176 USD.
         let energy = serde_json::json!({ "joules_per_th": "98", "usd_per_kwh": "0.05" });
         let o = offer(&[("energy", energy), ("fee_usd_per_th_day", "0.1".into())]).unwrap();
-        assert_eq!(o.fee_usd_per_th_day, 217_600);
+        assert_eq!(o.fees, [Fee::of_work(Price::Usd(217_600))]);
     }
 
     #[test]
@@ -357,27 +390,4 @@ pub(super) mod tests {
         assert!(says(&[("format", "other".into())]).contains("other"));
         assert!(Offer::parse("{").unwrap_err().to_string().contains("JSON"));
     }
-
-    async fn terms_of_the_house_cost_what_they_say_by_every_scheme_and_in_dollars(store: Store) {
-        let w = World::new(store).await;
-        w.prove(1_000).await;
-        let c = w.lease(someone(1), 1_000, 3).await;
-        let file = w.market.signed_terms(someone(1), c).await.unwrap();
-        let terms = file.open(None).unwrap();
-        let own = of_terms(terms.clone()).unwrap();
-        assert_eq!((own.price, own.service_bps), (Price::Coin(300), 200));
-        let priced = |asset, minor| {
-            let mut terms = terms.clone();
-            (terms.price.asset, terms.price.minor) = (asset, minor);
-            of_terms(terms)
-        };
-        assert_eq!(priced(Asset::Usd, 2_500_000).unwrap().price, Price::Usd(2_500_000));
-        assert!(priced(Asset::Eur, 1).unwrap_err().to_string().contains("EUR"));
-        let mut fpps = terms.clone();
-        fpps.rules.scheme = SchemeRule::Fpps { fee_bps: 350, assets: Vec::new() };
-        fpps.rules.fee = FeeRule::PartOfEarnings { bps: 0 };
-        assert_eq!(of_terms(fpps).unwrap().service_bps, 350);
-    }
-
-    laws! { offers: [terms_of_the_house_cost_what_they_say_by_every_scheme_and_in_dollars] }
 }

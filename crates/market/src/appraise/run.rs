@@ -1,7 +1,8 @@
 //! One purchase, from its payment to its end.
 
 use super::history::{DIFFICULTY_SCALE, History};
-use super::offer::{Offer, Price, Unprofitable};
+use super::offer::{Fee, Offer, Per, Price, TERA, Unprofitable};
+use super::summary::quantile;
 use super::{AppraiseError, Date};
 use gruve_units::Asset;
 use ruint::aliases::U256;
@@ -37,6 +38,8 @@ pub struct Outcome {
     pub days_unprofitable: u32,
     /// What was paid at the beginning.
     pub paid_usd: i128,
+    /// What was paid along the way with money of the buyer's own, whatever was earned; each day's at that day's price.
+    pub along_usd: i128,
     /// What the hashes earned, before any fee.
     pub mined: u128,
     /// What was left after all fees and could be withdrawn.
@@ -45,18 +48,23 @@ pub struct Outcome {
     pub sold_daily_usd: i128,
     /// What was received, sold on the last day, less what the buyer had to add.
     pub held_usd: i128,
-    /// The coins that the same money would have bought on the day of payment.
+    /// The coins that the same money would have bought on the days of payment.
     pub instead: u128,
     /// The first day on which what was sold daily covered what was paid.
     pub break_even: Option<Date>,
 }
 
 impl Outcome {
-    /// What came back of what was paid when sold daily, in thousandths; `None` when nothing was paid.
+    /// What came back of what was paid when sold daily, in thousandths; where nothing is paid at the beginning, of what was
+    /// paid along the way. `None` when nothing was paid.
     #[must_use]
     pub fn returned_per_mille(&self) -> Option<i64> {
-        (self.paid_usd > 0)
-            .then(|| i64::try_from(self.sold_daily_usd * 1_000 / self.paid_usd).unwrap_or(i64::MAX))
+        let (came, of) = if self.paid_usd > 0 {
+            (self.sold_daily_usd, self.paid_usd)
+        } else {
+            (self.sold_daily_usd + self.along_usd, self.along_usd)
+        };
+        (of > 0).then(|| i64::try_from(came * 1_000 / of).unwrap_or(i64::MAX))
     }
 
     /// Whether the buyer got back at least what was paid.
@@ -72,8 +80,12 @@ struct Daily {
     gross: u128,
     /// After the service fee.
     net: u128,
-    /// Maintenance and energy.
+    /// What is taken out of the earnings.
     fee: u128,
+    /// What is paid beside them.
+    paid: u128,
+    /// The same in micro-dollars, rounded up.
+    paid_usd: i128,
     /// Micro-dollars a coin.
     price: u64,
 }
@@ -94,8 +106,12 @@ pub fn backtest<'a>(offer: &'a Offer, history: &History) -> Result<Backtest<'a>,
         let why = format!("it mines {}, and the history is of {}", offer.asset, history.asset());
         return Err(AppraiseError::Offer(why));
     }
-    let days = history.days().iter().map(|d| daily(offer, d)).collect::<Result<_, _>>()?;
-    Ok(Backtest { offer, first: history.first(), days })
+    let first = history.first();
+    let mut days = Vec::with_capacity(history.days().len());
+    for (i, day) in (0..).zip(history.days()) {
+        days.push(daily(offer, day, first.plus(i))?);
+    }
+    Ok(Backtest { offer, first, days })
 }
 
 /// Hashes that a block takes on average, as a fraction: `difficulty · numerator / denominator`.
@@ -108,8 +124,36 @@ fn hashes_per_difficulty(asset: Asset) -> (u64, u64) {
     }
 }
 
-fn daily(offer: &Offer, day: &super::Day) -> Result<Daily, AppraiseError> {
-    const TERA: u128 = 1_000_000_000_000;
+/// A day's fee in fixed-point minor units of the coin and in micro-dollars, both rounded up.
+fn due(
+    offer: &Offer,
+    fee: &Fee,
+    hashes: u128,
+    (date, coin): (Date, u64),
+) -> Result<(U256, U256), AppraiseError> {
+    let wide = U256::from::<u128>;
+    let unit_of = |asset: Asset| wide(asset.unit().unsigned_abs().into());
+    let (unit, coin) = (unit_of(offer.asset), wide(coin.into()));
+    let (work, of) = match fee.per {
+        Per::Day(rate) => (wide(hashes), wide(rate.0) * wide(86_400)),
+        Per::AnyDay => (wide(1), wide(1)),
+    };
+    let usd = match &fee.price {
+        Price::Coin(minor) => {
+            let above = work * wide((*minor).into());
+            let fixed = (above * wide(FIXED)).div_ceil(of);
+            return Ok((fixed, (above * coin).div_ceil(of * unit)));
+        }
+        Price::Usd(micro) => (work * wide((*micro).into())).div_ceil(of),
+        Price::Other(minor, money) => {
+            let worth = wide(money.usd_micro(date)?.into());
+            (work * wide((*minor).into()) * worth).div_ceil(of * unit_of(money.asset()))
+        }
+    };
+    Ok(((usd * unit * wide(FIXED)).div_ceil(coin), usd))
+}
+
+fn daily(offer: &Offer, day: &super::Day, date: Date) -> Result<Daily, AppraiseError> {
     let wide = U256::from::<u128>;
     let fixed = wide(FIXED);
     let fit =
@@ -125,13 +169,19 @@ fn daily(offer: &Offer, day: &super::Day) -> Result<Daily, AppraiseError> {
     let gross = fit(above * fixed / below, "a day's earnings")?;
     let service =
         fit((wide(gross) * wide(offer.service_bps.into())).div_ceil(wide(10_000)), "a fee")?;
-    let work_day = wide(TERA * 86_400);
-    let usd = (wide(hashes) * wide(offer.fee_usd_per_th_day.into())).div_ceil(work_day);
-    let unit = wide(offer.asset.unit().unsigned_abs().into());
-    let in_coin = (usd * unit * fixed).div_ceil(wide(day.price.into()));
-    let minor = (wide(hashes) * wide(offer.fee_minor_per_th_day.into()) * fixed).div_ceil(work_day);
-    let fee = fit(in_coin + minor, "a fee")?;
-    Ok(Daily { gross, net: gross - service, fee, price: day.price })
+    let (mut fee, mut paid, mut paid_usd) = (U256::ZERO, U256::ZERO, U256::ZERO);
+    for one in &offer.fees {
+        let (coins, usd) = due(offer, one, hashes, (date, day.price))?;
+        if one.is_paid {
+            paid += coins;
+            paid_usd += usd;
+        } else {
+            fee += coins;
+        }
+    }
+    let (fee, paid) = (fit(fee, "a fee")?, fit(paid, "a fee")?);
+    let paid_usd = i128::try_from(paid_usd).map_err(|_| AppraiseError::TooLarge("a fee"))?;
+    Ok(Daily { gross, net: gross - service, fee, paid, paid_usd, price: day.price })
 }
 
 /// What is added up on the way.
@@ -141,6 +191,11 @@ struct Sums {
     received: U256,
     usd: i128,
     debt: i128,
+    /// What waits to be enough to be received: gross, net and fees.
+    waiting: (U256, U256, U256),
+    along_usd: i128,
+    /// The coins that were paid along the way or could have been bought for it.
+    along: U256,
     days_mined: u32,
     days_unprofitable: u32,
     in_a_row: u32,
@@ -159,9 +214,14 @@ impl Backtest<'_> {
             let asked = format!("{bought} is not in it");
             return Err(AppraiseError::OutOfHistory { first: self.first, last, asked });
         };
-        let paid_usd = match self.offer.price {
-            Price::Usd(usd) => i128::from(usd),
-            Price::Coin(minor) => self.usd(u128::from(minor), today.price),
+        let paid_usd = match &self.offer.price {
+            Price::Usd(usd) => i128::from(*usd),
+            Price::Coin(minor) => self.usd(u128::from(*minor), today.price),
+            Price::Other(minor, money) => {
+                let usd = U256::from(*minor) * U256::from(money.usd_micro(bought)?);
+                let unit = U256::from(money.asset().unit().unsigned_abs());
+                i128::try_from(usd.div_ceil(unit)).unwrap_or(i128::MAX)
+            }
         };
         let mut sums = Sums::default();
         let mut ended = Ended::Runs;
@@ -170,11 +230,14 @@ impl Backtest<'_> {
         let first = at.saturating_add(self.offer.starts_after_days as usize);
         for (i, day) in self.days.iter().enumerate().skip(first) {
             until = i;
-            self.mine(day, break_even.is_some(), &mut sums);
-            if break_even.is_none() && paid_usd > 0 && sums.usd - sums.debt >= paid_usd {
+            let over = self.mine(day, break_even.is_some(), &mut sums);
+            if break_even.is_none()
+                && paid_usd > 0
+                && sums.usd - sums.debt - sums.along_usd >= paid_usd
+            {
                 break_even = Some(self.date(i));
             }
-            if let Some(how) = self.is_over(&sums) {
+            if let Some(how) = over {
                 ended = how;
                 break;
             }
@@ -190,26 +253,44 @@ impl Backtest<'_> {
         (0..=to.since(from)).map(|i| self.buy(from.plus(i))).collect()
     }
 
-    fn mine(&self, day: &Daily, after_break_even: bool, sums: &mut Sums) {
-        let short = day.fee > day.net;
+    /// A day of it, and how it ended if it did.
+    fn mine(&self, day: &Daily, after_break_even: bool, sums: &mut Sums) -> Option<Ended> {
+        let short = day.fee + day.paid > day.net;
         sums.days_unprofitable += u32::from(short);
         sums.in_a_row = if short { sums.in_a_row + 1 } else { 0 };
         if short && self.offer.unprofitable == Unprofitable::Pause {
-            return;
+            return None;
         }
         sums.days_mined += 1;
         sums.mined += U256::from(day.gross);
-        let mut kept = day.net.saturating_sub(day.fee);
-        if after_break_even {
-            let share = u128::from(self.offer.operator_share_after_break_even_bps);
-            kept -= (U256::from(kept) * U256::from(share))
-                .div_ceil(U256::from(10_000u32))
-                .saturating_to::<u128>();
+        sums.along_usd += day.paid_usd;
+        sums.along += U256::from(day.paid);
+        let (gross, net, fee) = &mut sums.waiting;
+        *gross += U256::from(day.gross);
+        *net += U256::from(day.net);
+        *fee += U256::from(day.fee);
+        let over = self.is_over(sums);
+        let whole = sums.waiting.0 / U256::from(FIXED);
+        if over.is_some() || whole >= U256::from(self.offer.waits_for) {
+            let (_, net, fee) = std::mem::take(&mut sums.waiting);
+            self.receive((net, fee), day.price, after_break_even, sums);
         }
-        sums.received += U256::from(kept);
-        sums.usd += self.usd_of_fixed(kept, day.price);
-        if short && self.offer.unprofitable == Unprofitable::Debt {
-            sums.debt += self.usd_of_fixed(day.fee - day.net, day.price) + 1;
+        over
+    }
+
+    /// What has waited is received, less the fees that are taken out of it.
+    fn receive(&self, (net, fee): (U256, U256), price: u64, shares: bool, sums: &mut Sums) {
+        let mut kept = net.saturating_sub(fee);
+        if shares {
+            let share = U256::from(self.offer.operator_share_after_break_even_bps);
+            kept -= (kept * share).div_ceil(U256::from(10_000u32));
+        }
+        sums.received += kept;
+        sums.usd += self.usd_of_fixed(kept, price);
+        let owes =
+            matches!(self.offer.unprofitable, Unprofitable::Debt | Unprofitable::Stop { .. });
+        if owes && fee > net {
+            sums.debt += self.usd_of_fixed(fee - net, price) + 1;
         }
     }
 
@@ -218,7 +299,9 @@ impl Backtest<'_> {
             return Some(Ended::Term);
         }
         match self.offer.unprofitable {
-            Unprofitable::End { after_days } if sums.in_a_row >= after_days => {
+            Unprofitable::End { after_days } | Unprofitable::Stop { after_days }
+                if sums.in_a_row >= after_days =>
+            {
                 Some(Ended::Unprofitable)
             }
             _ => None,
@@ -241,7 +324,8 @@ impl Backtest<'_> {
         let received = if all < u128::from(self.offer.minimum_payout) { 0 } else { all };
         let last_price = self.days.get(until).map_or(first_price, |d| d.price);
         let unit = u128::from(self.offer.asset.unit().unsigned_abs());
-        let instead = u128::try_from(paid_usd).unwrap_or(0) * unit / u128::from(first_price);
+        let at_first = u128::try_from(paid_usd).unwrap_or(0) * unit / u128::from(first_price);
+        let instead = at_first.saturating_add(whole(sums.along));
         // What never reached the least payout was never sold either.
         let sold = if received == 0 { 0 } else { sums.usd };
         Outcome {
@@ -251,10 +335,11 @@ impl Backtest<'_> {
             days_mined: sums.days_mined,
             days_unprofitable: sums.days_unprofitable,
             paid_usd,
+            along_usd: sums.along_usd,
             mined: whole(sums.mined),
             received,
-            sold_daily_usd: sold - sums.debt,
-            held_usd: self.usd(received, last_price) - sums.debt,
+            sold_daily_usd: sold - sums.debt - sums.along_usd,
+            held_usd: self.usd(received, last_price) - sums.debt - sums.along_usd,
             instead,
             break_even: break_even.filter(|_| received > 0),
         }
@@ -272,133 +357,65 @@ impl Backtest<'_> {
     }
 
     /// The same of minor units in fixed point.
-    fn usd_of_fixed(&self, fixed: u128, price: u64) -> i128 {
+    fn usd_of_fixed(&self, fixed: U256, price: u64) -> i128 {
         let unit = U256::from(self.offer.asset.unit().unsigned_abs()) * U256::from(FIXED);
-        let usd = U256::from(fixed) * U256::from(price) / unit;
+        let usd = fixed * U256::from(price) / unit;
         usd.saturating_to::<u128>().try_into().unwrap_or(i128::MAX)
     }
+
+    /// What a TH and day earned after the service fee and what it cost, day by day from one to another, both included, each
+    /// in micro-dollars; for offers that are paid along the way.
+    ///
+    /// # Errors
+    /// When the history does not know one of them.
+    pub fn along(&self, from: Date, to: Date) -> Result<Along, AppraiseError> {
+        let at = |day: Date| usize::try_from(day.since(self.first)).ok();
+        let days = at(from).zip(at(to)).and_then(|(from, to)| self.days.get(from..=to));
+        let days = days.filter(|d| !d.is_empty()).ok_or_else(|| {
+            let last = self.date(self.days.len().saturating_sub(1));
+            let asked = format!("{from} to {to} is not in it");
+            AppraiseError::OutOfHistory { first: self.first, last, asked }
+        })?;
+        let per_th = |fixed: u128, price: u64| {
+            let scaled = U256::from(fixed) * U256::from(TERA.0) / U256::from(self.offer.hashrate.0);
+            self.usd_of_fixed(scaled, price)
+        };
+        let pairs: Vec<(i128, i128)> = days
+            .iter()
+            .map(|d| (per_th(d.net, d.price), per_th(d.fee.saturating_add(d.paid), d.price)))
+            .collect();
+        let sorted = |pick: fn(&(i128, i128)) -> i128| {
+            let mut all: Vec<i128> = pairs.iter().map(pick).collect();
+            all.sort_unstable();
+            [100, 500, 900].map(|q| quantile(&all, q).unwrap_or(0))
+        };
+        Ok(Along {
+            days: pairs.len(),
+            days_covered: days.iter().filter(|d| d.net >= d.fee + d.paid).count(),
+            earned_usd: sorted(|p| p.0),
+            cost_usd: sorted(|p| p.1),
+            last_earned_usd: pairs.last().map_or(0, |p| p.0),
+            last_cost_usd: pairs.last().map_or(0, |p| p.1),
+        })
+    }
+}
+
+/// What a TH and day earned and cost. Micro-dollars; the three numbers are a tenth, the median and nine tenths of the days.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Along {
+    /// Days looked at.
+    pub days: usize,
+    /// Of them, whose earnings covered what was due.
+    pub days_covered: usize,
+    /// After the service fee.
+    pub earned_usd: [i128; 3],
+    /// All that was due.
+    pub cost_usd: [i128; 3],
+    /// On the last day.
+    pub last_earned_usd: i128,
+    /// On the last day.
+    pub last_cost_usd: i128,
 }
 
 #[cfg(test)]
-mod tests {
-    use super::super::{Day, offer::tests::offer};
-    use super::*;
-    use proptest::prelude::*;
-    use serde_json::json;
-
-    fn first() -> Date {
-        Date::new(2020, 1, 1).unwrap()
-    }
-
-    /// Days at difficulty 2^16·65535 (a block is 2^64 hashes), ten coins a block.
-    fn history(prices: &[u64]) -> History {
-        let difficulty = (65_535u128 << 16) * DIFFICULTY_SCALE;
-        let day =
-            |p: &u64| Day { price: p * 1_000_000, difficulty, subsidy: 10_0000_0000, fees: None };
-        History::from_days(Asset::Btc, first(), prices.iter().map(day).collect())
-    }
-
-    /// 2^64/86400 H/s, rounded up: one block a day, a hair more.
-    const BLOCK_A_DAY: &str = "213503982334602";
-
-    fn buy(change: &[(&str, serde_json::Value)], prices: &[u64]) -> Outcome {
-        let mut all = vec![("hashrate", json!(BLOCK_A_DAY)), ("fee_usd_per_th_day", json!("0"))];
-        all.extend(change.iter().cloned());
-        let offer = offer(&all).unwrap();
-        backtest(&offer, &history(prices)).unwrap().buy(first()).unwrap()
-    }
-
-    #[test]
-    fn a_block_a_day_earns_a_blocks_reward_a_day() {
-        let o = buy(&[("price_usd", json!("25")), ("term_days", json!(3))], &[1, 2, 3, 4]);
-        assert_eq!(o.mined, 30_0000_0000);
-        assert_eq!(o.received, 30_0000_0000);
-        assert_eq!(o.ended, Ended::Term);
-        assert_eq!((o.days_mined, o.until), (3, first().plus(2)));
-        assert_eq!(o.sold_daily_usd, 60_000_000, "10 coins at 1, at 2 and at 3");
-        assert_eq!(o.held_usd, 90_000_000, "30 coins at 3");
-        assert_eq!(o.instead, 25_0000_0000);
-        assert_eq!(o.break_even, Some(first().plus(1)), "10 + 20 dollars cover 25");
-        assert_eq!(o.returned_per_mille(), Some(2_400));
-    }
-
-    #[test]
-    fn fees_take_at_most_the_earnings_unless_the_terms_say_debt() {
-        // The fee is 42.7 dollars a day; ten coins are worth 10, then 100, then 10.
-        let fee = ("fee_usd_per_th_day", json!("0.2"));
-        let prices = [1, 10, 1];
-        let run = buy(&[fee.clone(), ("term_days", json!(3))], &prices);
-        assert_eq!((run.days_mined, run.days_unprofitable), (3, 2));
-        assert!(run.sold_daily_usd > 57_000_000 && run.sold_daily_usd < 57_400_000);
-        let debt = buy(
-            &[fee.clone(), ("term_days", json!(3)), ("unprofitable", json!({"rule": "debt"}))],
-            &prices,
-        );
-        assert!(debt.sold_daily_usd < run.sold_daily_usd - 65_000_000);
-        let end =
-            buy(&[fee.clone(), ("unprofitable", json!({"rule": "end", "after_days": 1}))], &prices);
-        assert_eq!((end.ended, end.days_mined, end.received), (Ended::Unprofitable, 1, 0));
-        let pause = buy(
-            &[fee, ("term_days", json!(1)), ("unprofitable", json!({"rule": "pause"}))],
-            &prices,
-        );
-        assert_eq!((pause.ended, pause.days_mined), (Ended::Term, 1));
-        assert_eq!(pause.until, first().plus(1), "the term stood still on the first day");
-    }
-
-    #[test]
-    fn what_stays_below_the_least_payout_is_never_received() {
-        let o = buy(&[("term_days", json!(2)), ("minimum_payout", json!("20.1"))], &[5, 5, 5]);
-        assert_eq!(
-            (o.mined, o.received, o.sold_daily_usd, o.break_even),
-            (20_0000_0000, 0, 0, None)
-        );
-    }
-
-    #[test]
-    fn after_break_even_the_operator_takes_its_share_of_what_is_left() {
-        let o = buy(
-            &[
-                ("price_usd", json!("10")),
-                ("term_days", json!(3)),
-                ("operator_share_after_break_even_percent", json!("40")),
-            ],
-            &[1, 1, 1],
-        );
-        assert_eq!(o.received, 22_0000_0000, "ten whole, then six and six");
-    }
-
-    #[test]
-    fn a_purchase_that_the_history_does_not_see_end_is_said_to_run() {
-        let o = buy(&[("term_days", json!(5))], &[1, 1]);
-        assert_eq!((o.ended, o.days_mined), (Ended::Runs, 2));
-        let offer = offer(&[]).unwrap();
-        let test = backtest(&offer, &history(&[1])).map_err(|e| e.to_string()).unwrap();
-        assert!(matches!(test.buy(first().plus(1)), Err(AppraiseError::OutOfHistory { .. })));
-        assert!(matches!(test.buy(first().plus(-1)), Err(AppraiseError::OutOfHistory { .. })));
-    }
-
-    proptest! {
-        #[test]
-        fn a_buyer_never_receives_more_than_was_mined_nor_less_for_a_lower_fee(
-            prices in proptest::collection::vec(1u64..100_000, 1..60),
-            fee in 0u32..5_000, more in 1u32..5_000, service in 0u32..100,
-            rule in 0usize..4, start in 0u32..5,
-        ) {
-            let rule = [json!({"rule": "run"}), json!({"rule": "pause"}),
-                json!({"rule": "end", "after_days": 3}), json!({"rule": "debt"})][rule].clone();
-            let with = |fee: u32| buy(&[
-                ("fee_usd_per_th_day", json!(format!("{}.{:03}", fee / 1000, fee % 1000))),
-                ("service_percent", json!(service.to_string())), ("unprofitable", rule.clone()),
-                ("starts_after_days", json!(start)), ("term_days", json!(30)),
-            ], &prices);
-            let (low, high) = (with(fee), with(fee + more));
-            prop_assert!(low.received <= low.mined);
-            prop_assert!(low.held_usd <= i128::MAX / 2);
-            if rule["rule"] == "run" || rule["rule"] == "debt" {
-                prop_assert!(high.received <= low.received);
-                prop_assert!(high.sold_daily_usd <= low.sold_daily_usd);
-            }
-        }
-    }
-}
+mod tests;

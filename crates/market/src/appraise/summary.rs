@@ -17,7 +17,7 @@ pub struct Summary {
     pub better_than_coins: usize,
     /// Of those counted, ended by the rule for unprofitable days.
     pub ended_unprofitable: usize,
-    /// Thousandths of the price that came back: the worst, a tenth, the median, nine tenths, the best.
+    /// Thousandths of the price (where nothing is paid at the beginning, of what was paid along) that came back: the worst, a tenth, the median, nine tenths, the best.
     pub returned_per_mille: Option<[i64; 5]>,
     /// The day of purchase that did worst, and best.
     pub worst_and_best: Option<(Date, Date)>,
@@ -69,6 +69,7 @@ mod tests {
             days_mined: 10,
             days_unprofitable: 0,
             paid_usd: 1_000,
+            along_usd: 0,
             mined: 0,
             received: 1,
             sold_daily_usd: returned,

@@ -227,3 +227,43 @@ fn where_tides_overpays_an_underfilled_window_the_rest_is_the_reserves() {
     let rest = i128::from(reward) * i128::from(size - used) / i128::from(size);
     assert_eq!(i128::from(minor(paid.unfilled)), rest);
 }
+
+/// SLICE is not offered: it weighs a share by the fees of its job as well. But its parts are sums of what is shared out here,
+/// the subsidy by work and each slice's part of the fees by work times fees, and so say how exactly that is done.
+#[test]
+fn parts_of_a_slice_are_those_of_sharing_out_by_its_weights() {
+    let example = &vectors()["slice"];
+    let whole = |v: &serde_json::Value| v.as_u64().unwrap();
+    let slices: Vec<Vec<(u8, u64, u64)>> = example["slices"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|s| {
+            let share = |s: &serde_json::Value| {
+                (s[0].as_str().unwrap().as_bytes()[0], whole(&s[1]), whole(&s[2]))
+            };
+            s.as_array().unwrap().iter().map(share).collect()
+        })
+        .collect();
+    let by_work: Vec<Vec<(u8, u128)>> =
+        slices.iter().map(|s| s.iter().map(|(w, d, _)| (*w, u128::from(*d))).collect()).collect();
+    let size = |epochs: &[Vec<(u8, u128)>]| epochs.iter().flatten().map(|(_, u)| u).sum::<u128>();
+    let subsidy = example["subsidy"].as_i64().unwrap();
+    let mut payouts = vec![unit_pplns(&window(&by_work), subsidy, size(&by_work)).unwrap()];
+    let fees = example["fees"].as_i64().unwrap() / i64::try_from(slices.len()).unwrap();
+    for slice in &slices {
+        let weights = [slice.iter().map(|(w, d, f)| (*w, u128::from(d * f))).collect::<Vec<_>>()];
+        payouts.push(unit_pplns(&window(&weights), fees, size(&weights)).unwrap());
+    }
+    assert_eq!(payouts.len(), 3);
+    for (person, fraction) in example["exact"].as_object().unwrap() {
+        let (a, b) = fraction.as_str().unwrap().split_once('/').unwrap();
+        let exact = (a.parse::<u128>().unwrap() << 64) / b.parse::<u128>().unwrap();
+        let part = |p: &Payout| p.parts.get(&who(person.as_bytes()[0])).map_or(0, |a| a.0);
+        let got: u128 = payouts.iter().map(part).sum();
+        // Each of the three is rounded down by itself.
+        assert!(got <= exact && exact - got <= 2, "{person}: {got} of {exact}");
+    }
+    let left: u128 = payouts.iter().map(|p| p.unfilled.0 + p.remainder.0).sum();
+    assert!(left <= 6, "{left}");
+}

@@ -39,6 +39,8 @@ papers! {
         days_unprofitable: u32,
         /// What was paid at the beginning.
         paid_usd: i128,
+        /// What was paid along the way with money of the buyer's own.
+        along_usd: i128,
         /// What the hashes earned, before any fee.
         mined: u128,
         /// What was left after all fees and could be withdrawn.
@@ -47,7 +49,7 @@ papers! {
         sold_daily_usd: i128,
         /// What was received, sold on the last day, less what the buyer had to add.
         held_usd: i128,
-        /// The coins that the same money would have bought on the day of payment.
+        /// The coins that the same money would have bought on the days of payment.
         instead: u128,
         /// The first day on which what was sold daily covered what was paid.
         break_even: Option<Date>,
@@ -77,10 +79,15 @@ papers! {
     Forecast as "AppraisalForecast" {
         /// How futures were drawn.
         model: Model,
+        /// How many times as wide as in the past difficulty moves in them, in thousandths; null where the history is too short
+        /// to learn it.
+        widened_per_mille: Option<u32>,
         /// The day of purchase.
         bought: Date,
         /// What is paid, millionths of a dollar.
         paid_usd: i128,
+        /// What is paid along the way with money of the buyer's own, in the mean.
+        mean_along_usd: i128,
         /// Coins received, minor units: of twenty futures the worst, a quarter, the half, three quarters, of twenty the best.
         received: [u128; 5],
         /// What came back when sold daily.
@@ -133,7 +140,7 @@ impl Shape for OfferSaid {
                     "term_days": { "type": ["integer", "null"], "minimum": 0, "maximum": u32::MAX },
                     "starts_after_days": { "type": "integer", "minimum": 0, "maximum": u32::MAX },
                     "unprofitable": { "type": "object", "properties": {
-                        "rule": { "enum": ["run", "pause", "end", "debt"] },
+                        "rule": { "enum": ["run", "pause", "end", "debt", "stop"] },
                         "after_days": { "type": "integer", "minimum": 0, "maximum": u32::MAX },
                     }, "required": ["rule"], "additionalProperties": false },
                     "operator_share_after_break_even_percent": text("Of each day's net earnings from then on."),
@@ -145,8 +152,9 @@ impl Shape for OfferSaid {
             });
             let terms = json!({
                 "type": "object",
-                "description": "A lease's terms, bare: docs/statements.md.",
-                "properties": { "format": { "enum": ["gruve lease terms 2", "gruve lease terms 1"] } },
+                "description": "The terms of a lease, a metered contract or a machine, bare: docs/statements.md.",
+                "properties": { "format": { "enum": ["gruve lease terms 2", "gruve lease terms 1",
+                    "gruve metered terms 2", "gruve-hosting-terms-3", "gruve-hosting-terms-2", "gruve-hosting-terms-1"] } },
                 "required": ["format"],
                 "additionalProperties": true,
             });
