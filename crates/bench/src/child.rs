@@ -6,7 +6,7 @@
 //! | `job` | when the new job became known, nanoseconds of the machine's monotonic clock |
 //! | `count` | shares: those in the log (gateway), those found good (floor) |
 //! | `count house` | of these, the shares of the house's machines (gateway) |
-//! | `log` | what the log has cost so far, nanoseconds (gateway; 0 where the system does not tell) |
+//! | `log` | what the log has cost so far, nanoseconds of processor time: its appends, and the thread that syncs (gateway) |
 //! | `stop`, or the end of the input | it ends |
 
 use crate::BenchError;

@@ -105,8 +105,8 @@ pub struct V2Args {
 /// `compare`
 #[derive(Clone, Debug, Args)]
 pub struct CompareArgs {
-    /// What to measure, comma-separated: submit-CLIENTSxINFLIGHT, job-CLIENTS, memory-CLIENTS,
-    /// p99-half-CLIENTS (after submit-CLIENTSx1). All of the published comparison if not given.
+    /// What to measure, comma-separated: submit-CLIENTSxINFLIGHT, first-CLIENTS, job-CLIENTS,
+    /// memory-CLIENTS, p99-half-CLIENTS (after submit-CLIENTSx1). All of the published comparison if not given.
     #[arg(long, value_delimiter = ',')]
     pub columns: Vec<Column>,
     /// How often each server is measured at each column.

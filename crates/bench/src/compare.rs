@@ -110,14 +110,18 @@ fn one(
             let report = submit(&load(options, fleet, clients, 1, Some(rate)))?;
             judged(report.latency.p99_us, &report, which, &mut server)
         }
-        Column::Broadcast { clients } => {
+        Column::First { clients } | Column::Broadcast { clients } => {
             let wait = Duration::from_secs(10);
             let rounds = 5;
             let report =
                 broadcast(&BroadcastOptions { fleet, clients, rounds, wait }, Some(&mut server))?;
             let missed: usize = report.rounds.iter().map(|r| r.missed).sum();
             let fault = (missed > 0).then(|| format!("{missed} clients missed a job"));
-            Ok(Sample { value: report.last_median_us, fault, ..Sample::default() })
+            let value = match column {
+                Column::First { .. } => median(report.rounds.iter().filter_map(|r| r.first_us)),
+                _ => report.last_median_us,
+            };
+            Ok(Sample { value, fault, ..Sample::default() })
         }
         Column::Memory { clients } => {
             let (duration, sample) = (Duration::from_secs(1), Duration::from_millis(500));
@@ -182,7 +186,7 @@ fn judged(
         ));
     }
     let log_part = match which {
-        Which::Gateway => log_part(report, counted, server)?,
+        Which::Gateway => Some(log_part(report, counted, server)?),
         Which::Floor => None,
     };
     Ok(Sample {
@@ -191,18 +195,15 @@ fn judged(
         counted: Some(counted),
         generator_busy: Some(report.generator_busy),
         log_part,
+        late_p99_us: report.late.as_ref().map(|late| late.p99_us),
         fault: (!faults.is_empty()).then(|| faults.join("; ")),
     })
 }
 
-/// The part of a core that the share log took: what it cost a share, at the rate of the run.
+/// The part of a core that the share log took, in processor time: what it cost a share, at the rate of the run.
 #[allow(clippy::cast_precision_loss)] // for display
-fn log_part(
-    report: &SubmitReport,
-    shares: u64,
-    server: &mut Server,
-) -> Result<Option<f64>, BenchError> {
+fn log_part(report: &SubmitReport, shares: u64, server: &mut Server) -> Result<f64, BenchError> {
     let spent_ns = server.ask("log")?;
     let each_ns = spent_ns as f64 / shares.max(1) as f64;
-    Ok((spent_ns > 0).then_some(each_ns * report.accepted_per_second / 1e9))
+    Ok(each_ns * report.accepted_per_second / 1e9)
 }

@@ -3,9 +3,9 @@
 
 use crate::BenchError;
 use crate::child::{Control, Doors};
+use crate::eth_house;
 use crate::sockets::now_ns;
 use crate::stand_in::{Everybody, OneStamp, StandInNode};
-use crate::{eth_house, log_cost};
 use gruve_sharelog::{
     Durability, LogReader, Options, Owner, Position, Record, ShareLog, ShareRecord,
 };
@@ -72,6 +72,7 @@ async fn serve(options: HouseOptions, dir: &Path, control: Control) -> Result<()
         kept.durability = Durability::Fsync;
     }
     let log = ShareLog::open(dir, kept).map_err(BenchError::Log)?;
+    log.count_cost();
     if options.ethash {
         let lane = eth_house::lane(EPOCH, &log)?;
         served(&options, dir, &log, Arc::new(lane.clone()), || {}, control).await?;
@@ -113,18 +114,15 @@ async fn served(
     let mut jobs = lane.jobs();
     let gateway =
         Gateway::start(gateway, lane, Arc::new(Everybody)).map_err(BenchError::Gateway)?;
-    let gateway = Arc::new(gateway);
     jobs.wait_for(Option::is_some).await.map_err(|_| BenchError::Server("no job"))?;
     let at = |n: usize| gateway.addresses().get(n).copied();
     control.listening_at(gateway.address(), Doors { tls: at(1), v2: at(2) });
     let obeyed = tokio::task::spawn_blocking({
-        let (log, gateway) = (log.clone(), Arc::clone(&gateway));
-        move || obey(control, &move_tip, &log, &gateway)
+        let log = log.clone();
+        move || obey(control, &move_tip, &log)
     });
     obeyed.await.map_err(|_| BenchError::Server("a command failed"))??;
-    if let Some(gateway) = Arc::into_inner(gateway) {
-        gateway.shutdown().await;
-    }
+    gateway.shutdown().await;
     Ok(())
 }
 
@@ -170,12 +168,7 @@ fn lane(
 }
 
 /// Obeys until told to stop.
-fn obey(
-    mut control: Control,
-    move_tip: &dyn Fn(),
-    log: &ShareLog,
-    gateway: &Gateway,
-) -> Result<(), BenchError> {
+fn obey(mut control: Control, move_tip: &dyn Fn(), log: &ShareLog) -> Result<(), BenchError> {
     let (mut reader, mut house) = (log.reader(Position::START), log.reader(Position::START));
     let (mut shares, mut of_house) = (0, 0);
     while let Some(command) = control.wait_command() {
@@ -194,8 +187,9 @@ fn obey(
                 control.answer(of_house);
             }
             "log" => {
-                let spent = log_cost::spent_ns(&gateway.figures().appends);
-                control.answer(spent.unwrap_or(0));
+                let (appends, syncs) = log.cost();
+                let spent = (appends + syncs).as_nanos();
+                control.answer(u64::try_from(spent).unwrap_or(u64::MAX));
             }
             _ => break,
         }

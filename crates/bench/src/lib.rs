@@ -39,7 +39,6 @@ pub mod gateway;
 mod histogram;
 mod hostile;
 mod idle;
-mod log_cost;
 mod mix;
 mod print;
 mod shares;

@@ -54,6 +54,7 @@
 
 mod ahead;
 mod codec;
+mod cost;
 mod error;
 mod frame;
 #[cfg(test)]

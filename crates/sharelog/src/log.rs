@@ -1,6 +1,7 @@
 //! The writer: appends, seals, rotation, trimming.
 
 use crate::ahead::Ahead;
+use crate::cost::Cost;
 use crate::frame::{self, FRAME_HEADER, Format, MAX_FRAME_BYTES, SEGMENT_HEADER};
 use crate::recovery::{self, Tally, create_segment, io, segment_path};
 use crate::room::Room;
@@ -89,6 +90,7 @@ pub(crate) struct Shared {
     pub(crate) ahead: Ahead,
     /// How long syncs took.
     sync_times: Histogram,
+    pub(crate) cost: Cost,
     first_segment: AtomicU64,
 }
 
@@ -151,6 +153,7 @@ impl ShareLog {
             room: Room::new(&file, found.end.offset),
             ahead: Ahead::default(),
             sync_times: Histogram::new(TIME_BOUNDS_NS),
+            cost: Cost::default(),
             first_segment: AtomicU64::new(found.first_segment),
         });
         let for_thread = Arc::clone(&shared);
@@ -193,6 +196,7 @@ impl ShareLog {
     ) -> Result<Position, LogError> {
         accepted.clear();
         let shared = self.shared();
+        let begun = shared.cost.begin();
         let mut w = shared.lock();
         let sealed = w.tally.sealed;
         let mut buf = std::mem::take(&mut w.buf);
@@ -208,9 +212,11 @@ impl ShareLog {
         }
         let result = shared.write(&mut w, &mut buf);
         w.buf = buf;
+        drop(w);
         if result.is_err() {
             accepted.clear();
         }
+        shared.cost.appended(begun);
         result
     }
 
@@ -272,7 +278,21 @@ impl ShareLog {
         self.shared().sync_times.read()
     }
 
-    /// Waits until there is something at or after `position`.
+    /// Counts from now on what the log takes of the processor: see [`ShareLog::cost`].
+    pub fn count_cost(&self) {
+        self.shared().cost.count();
+    }
+
+    /// What the log has taken of the processor: appends of shares since [`ShareLog::count_cost`], and the thread that syncs in
+    /// all its life, as far as its last sync since then.
+    #[must_use]
+    pub fn cost(&self) -> (Duration, Duration) {
+        self.shared().cost.read()
+    }
+
+    /// Waits until there is something at or after `position`. Who waits hears of the first append that a sync owes at
+    /// once, and of those behind it with that sync: to be woken for each of a thousand rounds a second costs whoever
+    /// appends more than the append.
     pub async fn wait_past(&self, position: Position) {
         let mut seen = self.shared().end.subscribe();
         // The sender lives in the handle that we hold.
@@ -368,6 +388,12 @@ impl ShareLog {
     #[cfg(test)]
     pub(crate) fn look_ahead(&self) {
         self.shared().look_ahead();
+    }
+
+    /// What wakes readers that wait.
+    #[cfg(test)]
+    pub(crate) fn wakes(&self) -> watch::Receiver<Position> {
+        self.shared().end.subscribe()
     }
 
     #[cfg(test)]
@@ -469,8 +495,11 @@ impl Shared {
             return Err(LogError::Io { doing: "writing", path, source });
         }
         w.end.offset = to;
-        self.end.send_replace(w.end);
-        self.bell.dirty();
+        let is_first = self.bell.dirty();
+        self.end.send_if_modified(|end| {
+            *end = w.end;
+            is_first
+        });
         Ok(w.end)
     }
 
@@ -519,6 +548,11 @@ impl Shared {
     fn fail(&self, w: &mut Writer) {
         w.stopped = Some("sync");
         self.synced.send_modify(|s| s.failed = true);
+    }
+
+    /// Wakes who waits for more: see [`ShareLog::wait_past`].
+    pub(crate) fn tell_readers(&self) {
+        self.end.send_modify(|_| {});
     }
 
     /// Nothing more will be written: a log at rest ends with its last frame.

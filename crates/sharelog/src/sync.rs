@@ -21,13 +21,15 @@ pub(crate) struct SyncBell {
 }
 
 impl SyncBell {
-    /// There are unsynced bytes.
-    pub(crate) fn dirty(&self) {
+    /// There are unsynced bytes; whether they are the first that the next sync owes.
+    pub(crate) fn dirty(&self) -> bool {
         let mut wish = self.wish.lock().unwrap_or_else(PoisonError::into_inner);
-        if wish.dirty_since.is_none() {
+        let is_first = wish.dirty_since.is_none();
+        if is_first {
             wish.dirty_since = Some(Instant::now());
             self.bell.notify_one();
         }
+        is_first
     }
 
     /// Somebody waits: do not wait for more to group.
@@ -84,6 +86,9 @@ pub(crate) fn run(shared: &Arc<Shared>, durability: Durability) {
         });
         let begun = Instant::now();
         let synced = shared.sync_now();
+        // Whatever became of it: it was written.
+        shared.tell_readers();
+        shared.cost.synced();
         rested_since = Instant::now();
         // Quick to rise and slow to fall.
         usual = (rested_since - begun).max(usual - usual / 16);
@@ -106,6 +111,8 @@ pub(crate) fn run(shared: &Arc<Shared>, durability: Durability) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::full_disk::share;
+    use crate::{Options, ShareLog};
 
     #[test]
     fn a_share_is_synced_within_the_interval_where_the_disk_can_and_seldom_more_often_than_needed()
@@ -128,6 +135,24 @@ mod tests {
         assert_eq!(due(begun, begun, Duration::ZERO, ms(1)), begun);
     }
 
+    #[tokio::test]
+    async fn of_a_thousand_appends_that_one_sync_takes_a_reader_is_woken_twice() {
+        let dir = tempfile::tempdir().unwrap();
+        // Syncs when it is stopped, and not before.
+        let durability = Durability::Group(Duration::from_secs(3_600));
+        let options = Options { durability, ..Options::default() };
+        let log = ShareLog::open(dir.path(), options).unwrap();
+        let mut wakes = log.wakes();
+        for nonce in 0..1_000 {
+            let end = log.append_shares(&[share(nonce)], &mut Vec::new()).unwrap();
+            assert_eq!(wakes.has_changed().unwrap(), nonce == 0, "of the first at once");
+            assert_eq!(*wakes.borrow_and_update(), end, "who looks sees all");
+        }
+        log.synced(log.end()).await.unwrap();
+        let told = tokio::time::timeout(Duration::from_secs(20), wakes.changed()).await;
+        assert!(told.is_ok_and(|t| t.is_ok()), "and when all is synced");
+    }
+
     #[test]
     fn what_is_written_while_others_are_synced_is_owed_from_then_on() {
         let bell = SyncBell::default();
@@ -140,12 +165,12 @@ mod tests {
             first.get().unwrap()
         };
         let before = Instant::now();
-        bell.dirty();
+        assert!(bell.dirty());
         let after = Instant::now();
-        bell.dirty();
+        assert!(!bell.dirty());
         let first = asked(&bell);
         assert!(before <= first && first <= after, "the first of the two");
-        bell.dirty();
+        assert!(bell.dirty());
         assert!(asked(&bell) >= after, "the sync has taken the others");
     }
 }

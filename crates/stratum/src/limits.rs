@@ -126,6 +126,10 @@ pub const CANDIDATES_PER_ROUND_MAX: usize = 256;
 /// time, and not a proxy. Thousands that flood so cost others 15 µs each, and no more.
 pub const LIGHT_CANDIDATES_PER_VISIT: usize = 4;
 
+/// Visits to the light line in one round. Each connection is touched twice, when it is read and when it is answered, and what
+/// the system and we keep of it (some 5 KB) should be in the core's own cache (one or two megabytes) the second time, too.
+pub const LIGHT_VISITS_PER_ROUND_MAX: usize = 128;
+
 /// Shares of those with more in one round even where the light line fills it: a fifth of what is taken then.
 pub const HEAVY_CANDIDATES_PER_ROUND: usize = CANDIDATES_PER_VISIT_MAX;
 

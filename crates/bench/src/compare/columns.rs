@@ -18,6 +18,11 @@ pub enum Column {
         /// Connections.
         clients: usize,
     },
+    /// From a new block to the job at the first client.
+    First {
+        /// Connections.
+        clients: usize,
+    },
     /// From a new block to the job at the last client.
     Broadcast {
         /// Connections.
@@ -39,6 +44,7 @@ impl Column {
             Column::Submit { clients: 1_000, in_flight: 1 },
             Column::Submit { clients: 5_000, in_flight: 1 },
             Column::Submit { clients: 100, in_flight: 16 },
+            Column::First { clients: 5_000 },
             Column::Broadcast { clients: 5_000 },
             Column::Memory { clients: 5_000 },
             Column::HalfLoad { clients: 1_000 },
@@ -50,7 +56,7 @@ impl Column {
     pub const fn unit(self) -> &'static str {
         match self {
             Column::Submit { .. } => "answers/s",
-            Column::HalfLoad { .. } | Column::Broadcast { .. } => "µs",
+            Column::HalfLoad { .. } | Column::First { .. } | Column::Broadcast { .. } => "µs",
             Column::Memory { .. } => "bytes",
         }
     }
@@ -67,6 +73,7 @@ impl fmt::Display for Column {
         match self {
             Column::Submit { clients, in_flight } => write!(f, "submit-{clients}x{in_flight}"),
             Column::HalfLoad { clients } => write!(f, "p99-half-{clients}"),
+            Column::First { clients } => write!(f, "first-{clients}"),
             Column::Broadcast { clients } => write!(f, "job-{clients}"),
             Column::Memory { clients } => write!(f, "memory-{clients}"),
         }
@@ -85,6 +92,8 @@ impl FromStr for Column {
             })
         } else if let Some(rest) = text.strip_prefix("p99-half-") {
             number(rest).map(|clients| Column::HalfLoad { clients })
+        } else if let Some(rest) = text.strip_prefix("first-") {
+            number(rest).map(|clients| Column::First { clients })
         } else if let Some(rest) = text.strip_prefix("job-") {
             number(rest).map(|clients| Column::Broadcast { clients })
         } else if let Some(rest) = text.strip_prefix("memory-") {
@@ -93,7 +102,7 @@ impl FromStr for Column {
             None
         };
         parsed.ok_or_else(|| {
-            format!("no column {text:?}: submit-100x16, p99-half-1000, job-5000 or memory-5000")
+            format!("no column {text:?}: submit-100x16, p99-half-1000, first-5000, job-5000 or memory-5000")
         })
     }
 }
@@ -107,7 +116,7 @@ mod tests {
         for column in Column::all() {
             assert_eq!(column.to_string().parse(), Ok(column));
         }
-        for bad in ["", "submit-", "submit-0x1", "submit-5", "job-x", "latency-5"] {
+        for bad in ["", "submit-", "submit-0x1", "submit-5", "job-x", "first-", "latency-5"] {
             assert!(bad.parse::<Column>().is_err(), "{bad}");
         }
     }

@@ -5,7 +5,7 @@ use serde::Serialize;
 use std::fmt::Write as _;
 
 /// The version of the JSON's shape; raised when a field goes or changes its meaning.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 
 /// One server's figure of one round.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
@@ -18,8 +18,11 @@ pub struct Sample {
     pub counted: Option<u64>,
     /// The part of the time in which the generator was at work.
     pub generator_busy: Option<f64>,
-    /// The part of its core that the gateway's log took.
+    /// The part of its core that the gateway's log took, in processor time.
     pub log_part: Option<f64>,
+    /// How late submits left (99th percentile, microseconds) because the generator could not send them when they were due; at a
+    /// given rate alone. It is part of the time to their answers.
+    pub late_p99_us: Option<f64>,
     /// What should not have happened.
     pub fault: Option<String>,
 }
@@ -174,6 +177,19 @@ impl CompareReport {
                 c.ratio,
             );
         }
+        for c in &self.columns {
+            let late = |of: fn(&Pair) -> &Sample| {
+                let all: Vec<_> = c.rounds.iter().filter_map(|p| of(p).late_p99_us).collect();
+                (!all.is_empty()).then(|| median(all.into_iter()))
+            };
+            if let Some((floor, gateway)) = late(|p| &p.floor).zip(late(|p| &p.gateway)) {
+                let _ = writeln!(
+                    text,
+                    "{}: the generator itself was late by {floor:.0} µs beside the floor, {gateway:.0} µs beside the gateway (p99)",
+                    c.name
+                );
+            }
+        }
         let (mut sent, mut counted) = (0, 0);
         for pair in self.columns.iter().flat_map(|c| &c.rounds) {
             sent += pair.gateway.acknowledged.unwrap_or(0);
@@ -210,5 +226,25 @@ mod tests {
         let report = ColumnReport::of(column, rounds);
         assert!((report.ratio - 0.75).abs() < 1e-9);
         assert!((report.ratio_min - 0.5).abs() < 1e-9 && (report.ratio_max - 0.9).abs() < 1e-9);
+    }
+
+    #[test]
+    fn where_the_generator_paced_its_submits_the_table_says_how_late_it_was_itself() {
+        let sample = |late| Sample { value: 500.0, late_p99_us: Some(late), ..Sample::default() };
+        let rounds = vec![Pair { floor: sample(17.0), gateway: sample(48.0) }];
+        let column = ColumnReport::of(Column::HalfLoad { clients: 7 }, rounds);
+        let other = ColumnReport::of(Column::First { clients: 7 }, vec![Pair::default()]);
+        let report = CompareReport {
+            format: FORMAT,
+            version: "",
+            processor: String::new(),
+            cores: 2,
+            server_core: None,
+            generator_core: None,
+            columns: vec![column, other],
+        };
+        let text = report.text();
+        assert!(text.contains("p99-half-7: the generator itself was late by 17 µs"), "{text}");
+        assert_eq!(text.matches("late by").count(), 1, "{text}");
     }
 }

@@ -117,6 +117,44 @@ async fn waiting_ends_when_something_is_written_and_when_it_is_synced() {
     tokio::time::timeout(deadline, log.synced(end)).await.unwrap().unwrap();
 }
 
+/// Behind the first append that a sync owes readers are told by that sync.
+#[tokio::test]
+async fn who_waits_hears_of_every_append_whatever_came_right_before_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let log = open(dir.path());
+    for n in 0..100 {
+        let first = log.append(&[outcome(n)]).unwrap();
+        let other = log.clone();
+        let waiting = tokio::spawn(async move { other.wait_past(first).await });
+        tokio::task::yield_now().await;
+        log.append(&[outcome(n)]).unwrap();
+        tokio::time::timeout(Duration::from_secs(20), waiting).await.unwrap().unwrap();
+    }
+}
+
+#[tokio::test]
+async fn what_a_log_takes_of_the_processor_is_counted_once_somebody_asks() {
+    let dir = tempfile::tempdir().unwrap();
+    let log = open(dir.path());
+    let mut accepted = Vec::new();
+    let end = log.append_shares(&[share(1, 4)], &mut accepted).unwrap();
+    log.synced(end).await.unwrap();
+    assert_eq!(log.cost(), (Duration::ZERO, Duration::ZERO));
+    log.count_cost();
+    let mut before = Duration::ZERO;
+    for n in 2..20 {
+        log.append_shares(&[share(n, 4)], &mut accepted).unwrap();
+        assert!(log.cost().0 > before);
+        before = log.cost().0;
+    }
+    let counted = async {
+        while log.cost().1 == Duration::ZERO {
+            log.synced(log.append(&[outcome(1)]).unwrap()).await.unwrap();
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), counted).await.unwrap();
+}
+
 #[test]
 fn one_writer_at_a_time() {
     let dir = tempfile::tempdir().unwrap();

@@ -87,7 +87,7 @@ impl Turns {
         let each = limits::HEAVY_CANDIDATES_PER_TURN / heavy.max(1);
         let most = limits::CANDIDATES_PER_VISIT_MAX;
         Allowance {
-            light: self.light.len(),
+            light: self.light.len().min(limits::LIGHT_VISITS_PER_ROUND_MAX),
             heavy,
             others: self.others.len().min(limits::OTHERS_PER_ROUND_MAX),
             bytes: limits::OTHERS_BYTES_PER_ROUND_MAX,
@@ -108,7 +108,9 @@ impl Turns {
                     return Some((key, limits::LIGHT_CANDIDATES_PER_VISIT));
                 }
             }
-            left.go_to(Standing::Heavy, candidates, limits::HEAVY_CANDIDATES_PER_ROUND);
+            // Where more of the light line wait it has its own part and no more.
+            let most = if self.light.is_empty() { limits::CANDIDATES_PER_ROUND_MAX } else { 0 };
+            left.go_to(Standing::Heavy, most, candidates, limits::HEAVY_CANDIDATES_PER_ROUND);
         }
         if left.line == Standing::Heavy {
             if left.heavy > 0 && candidates < left.full {
@@ -117,7 +119,8 @@ impl Turns {
                     return Some((key, left.heavy_each));
                 }
             }
-            left.go_to(Standing::Other, candidates, limits::OTHERS_CANDIDATES_PER_ROUND);
+            let most = limits::CANDIDATES_PER_ROUND_MAX;
+            left.go_to(Standing::Other, most, candidates, limits::OTHERS_CANDIDATES_PER_ROUND);
         }
         let may =
             left.others > 0 && left.bytes > 0 && left.handshakes > 0 && candidates < left.full;
@@ -128,10 +131,11 @@ impl Turns {
 }
 
 impl Allowance {
-    /// The turn of another line: it has room even where those before it have filled the round.
-    fn go_to(&mut self, line: Standing, candidates: usize, own: usize) {
+    /// The turn of another line, until the round has `most` candidates: it has room of its own even where those before it
+    /// have filled the round.
+    fn go_to(&mut self, line: Standing, most: usize, candidates: usize, own: usize) {
         self.line = line;
-        self.full = limits::CANDIDATES_PER_ROUND_MAX.max(candidates.saturating_add(own));
+        self.full = most.max(candidates.saturating_add(own));
     }
 
     /// A visit has cost so much.
@@ -288,9 +292,14 @@ mod tests {
         let mut turns = Turns::default();
         miners.iter().for_each(|key| turns.push(*key, Standing::Light));
         turns.push(*proxy, Standing::Heavy);
+        let light = limits::LIGHT_VISITS_PER_ROUND_MAX;
         let visited = round(&mut turns, |key| (if key == *proxy { 64 } else { 1 }, 100, false));
-        assert_eq!(visited.len(), limits::CANDIDATES_PER_ROUND_MAX + 1);
+        assert_eq!(visited.len(), light + 1);
         assert_eq!(visited.last(), Some(proxy));
+        // And whoever stands in the light line in that many rounds.
+        turns.push(*proxy, Standing::Heavy);
+        let again = round(&mut turns, |_| (1, 100, false));
+        assert_eq!(again[..light], miners[light..2 * light]);
     }
 
     #[test]

@@ -99,7 +99,7 @@ async fn a_miner_mines_shares_and_a_block_and_the_record_proves_them() {
     record(&house.log, &mut reader, is_outcome).await;
 
     let mut jobs = HashMap::new();
-    let (mut shares, mut blocks) = (0, 0);
+    let (mut shares, mut blocks) = (Vec::new(), Vec::new());
     for one in all_records(&house.log) {
         match one {
             Record::Job(j) => drop(jobs.insert(j.job, j)),
@@ -107,20 +107,22 @@ async fn a_miner_mines_shares_and_a_block_and_the_record_proves_them() {
                 let job = jobs.get(&s.job).expect("a job's record comes before its shares");
                 assert!(proves_its_work(job, &s));
                 assert_eq!((s.class, s.epoch), (class(4), job.epoch));
-                shares += 1;
+                shares.push(s);
             }
             Record::Block(b) => {
+                assert!(!shares.contains(&b.share), "it leaves before its round is appended");
                 assert!(Target::from_compact(BITS).unwrap().is_met_by(&b.block_hash));
                 assert_eq!(house.node.blocks.lock().unwrap()[0], b.block);
                 let block = parse_block(&b.block, house.node.params()).unwrap();
                 assert_eq!(block.hash, b.block_hash);
                 assert_eq!(block.txs[0].outputs[0].value, 5_000_000_000);
-                blocks += 1;
+                blocks.push(b.share);
             }
             _ => {}
         }
     }
-    assert_eq!((shares, blocks), (accepted, 1));
+    assert_eq!((shares.len() as u64, blocks.len()), (accepted, 1));
+    assert!(shares.contains(&blocks[0]));
     assert_eq!(job.prev_hash, house.node.tip().await.unwrap().hash);
     assert_eq!(house.work.blocks_found(), 1);
 
