@@ -20,9 +20,9 @@ pub(crate) mod sieve;
 pub(crate) mod tries;
 
 pub use batch::{
-    Prefix, merkle_branch, merkle_branch_by, merkle_level, merkle_level_by, sha256_equal,
-    sha256_equal_by, sha256d_equal, sha256d_equal_by, sha256d_headers, sha256d_headers_by,
-    sha256d_headers_into,
+    Prefix, merkle_branch, merkle_branch_by, merkle_level, merkle_level_by, sha256_blocks,
+    sha256_blocks_by, sha256_equal, sha256_equal_by, sha256_tagged_pairs, sha256_tagged_pairs_by,
+    sha256d_equal, sha256d_equal_by, sha256d_headers, sha256d_headers_by, sha256d_headers_into,
 };
 pub use scrypt::{ScryptLanes, ScryptVariant};
 pub use tries::{TriedJob, Tries, Try};

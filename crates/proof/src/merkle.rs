@@ -11,7 +11,7 @@ pub use grown::GrownTree;
 pub use pruned::{PrunedTree, between};
 
 use crate::{Hash, sha256};
-use gruve_pow::lanes::sha256_equal;
+use gruve_pow::lanes::sha256_tagged_pairs;
 
 /// The hash of a leaf.
 #[must_use]
@@ -33,22 +33,22 @@ pub fn empty_root() -> Hash {
 
 /// Leaves whose subtree is hashed side by side at most: its nodes stay in the processor's nearest memory.
 const TOGETHER: usize = 256;
-/// Bytes of an inner node before it is hashed.
-const NODE_LEN: usize = 1 + 32 + 32;
 
-/// The root of a full subtree: as many leaves as a power of two.
+/// The root of a full subtree: as many leaves as a power of two, [`TOGETHER`] at most.
 fn full_root(leaves: &[Hash]) -> Hash {
-    let (mut level, mut bytes) = (leaves.to_vec(), Vec::with_capacity(NODE_LEN * leaves.len() / 2));
-    while level.len() > 1 {
-        bytes.clear();
-        for pair in level.as_chunks::<2>().0 {
-            bytes.push(1);
-            bytes.extend(pair.as_flattened());
-        }
-        level.truncate(level.len() / 2);
-        sha256_equal(&bytes, NODE_LEN, &mut level);
+    if let [one] = leaves {
+        return *one;
     }
-    level.first().copied().unwrap_or_else(empty_root)
+    let (mut one, mut other) = ([[0; 32]; TOGETHER / 2], [[0; 32]; TOGETHER / 2]);
+    let (mut level, mut above) = (&mut one, &mut other);
+    let mut n = leaves.len() / 2;
+    sha256_tagged_pairs(1, leaves, &mut level[..n]);
+    while n > 1 {
+        sha256_tagged_pairs(1, &level[..n], &mut above[..n / 2]);
+        std::mem::swap(&mut level, &mut above);
+        n /= 2;
+    }
+    level[0]
 }
 
 /// A root built leaf by leaf in memory of one hash per level.

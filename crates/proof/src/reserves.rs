@@ -113,6 +113,14 @@ pub enum ReservesError {
     },
 }
 
+/// What a file has shown so far, under whatever names of assets.
+#[derive(Default)]
+struct Seen {
+    coins: BTreeSet<(Hash, u32)>,
+    /// With the block at which each stood.
+    accounts: BTreeSet<(Hash, Vec<u8>)>,
+}
+
 impl AssetReserves {
     /// All of it; `None` when it does not fit.
     #[must_use]
@@ -289,8 +297,8 @@ impl Reserves {
         if named.len() != self.assets.len() {
             return Err(ReservesError::Other("other assets"));
         }
-        // Two names of one asset must not show one coin twice.
-        let mut seen = BTreeSet::new();
+        // Two names of one asset must not show one coin or account twice.
+        let mut seen = Seen::default();
         for (asset, named) in self.assets.iter().zip(named) {
             if (&asset.asset, asset.shown) != (&named.asset, named.shown) {
                 return Err(ReservesError::Other("other assets"));
@@ -307,14 +315,20 @@ impl Reserves {
         &self,
         origin: &str,
         asset: &AssetReserves,
-        seen: &mut BTreeSet<(Hash, u32)>,
+        seen: &mut Seen,
     ) -> Result<(), ReservesError> {
         let message = self.message(origin, asset);
         for h in &asset.holders {
             if let Holding::Coins(coins) = &h.holding
-                && !coins.iter().all(|c| seen.insert((c.txid, c.vout)))
+                && !coins.iter().all(|c| seen.coins.insert((c.txid, c.vout)))
             {
                 return Err(ReservesError::Other("a coin counted twice"));
+            }
+            // One address may have accounts on many chains, and a block is of one chain.
+            if let Holding::Account(_) = &h.holding
+                && !seen.accounts.insert((asset.block, h.of.clone()))
+            {
+                return Err(ReservesError::Other("an account counted twice"));
             }
             h.check(&message).map_err(|why| ReservesError::Signature {
                 asset: asset.asset.clone(),

@@ -96,6 +96,24 @@ pub(crate) fn push_varint(out: &mut Vec<u8>, mut v: u128) {
 
 /// Reads a variable-length number and moves on; `None` when it is cut, not in its shortest form or above 2^112.
 pub(crate) fn take_varint(bytes: &mut &[u8]) -> Option<u128> {
+    // Nearly all end within eight bytes, of which the groups are put together side by side.
+    if let Some(some) = bytes.first_chunk::<8>() {
+        let some = u64::from_le_bytes(*some);
+        let stops = !some & 0x8080_8080_8080_8080;
+        if stops != 0 {
+            let bits = stops.trailing_zeros() + 1;
+            let own = some & (u64::MAX >> (u64::BITS - bits));
+            if bits > 8 && own >> (bits - 8) == 0 {
+                return None;
+            }
+            let v = own & 0x7f7f_7f7f_7f7f_7f7f;
+            let v = (v & 0x7f00_7f00_7f00_7f00) >> 1 | (v & 0x007f_007f_007f_007f);
+            let v = (v & 0x3fff_0000_3fff_0000) >> 2 | (v & 0x0000_3fff_0000_3fff);
+            let v = (v & 0x0fff_ffff_0000_0000) >> 4 | (v & 0x0000_0000_0fff_ffff);
+            *bytes = bytes.get(bits as usize / 8..)?;
+            return Some(v.into());
+        }
+    }
     let mut v = 0u128;
     for i in 0..16u32 {
         let (&b, rest) = bytes.split_first()?;
@@ -121,10 +139,31 @@ mod tests {
             let mut rest = out.as_slice();
             prop_assert_eq!(take_varint(&mut rest), Some(v));
             prop_assert!(rest.is_empty());
+            // The same with more behind it.
+            let mut longer = out.clone();
+            longer.extend([0xff; 9]);
+            let mut rest = longer.as_slice();
+            prop_assert_eq!((take_varint(&mut rest), rest), (Some(v), &[0xff; 9][..]));
             let last = out.len() - 1;
             out[last] |= 0x80;
             out.push(0);
             prop_assert_eq!(take_varint(&mut out.as_slice()), None);
+            out.extend([7; 8]);
+            prop_assert_eq!(take_varint(&mut out.as_slice()), None);
+        }
+
+        #[test]
+        fn a_number_is_read_in_steps_as_it_is_at_once(bytes in proptest::collection::vec(prop_oneof![any::<u8>(), Just(0), Just(0x80)], 0..20)) {
+            // What is read at once is read in steps where fewer than eight bytes are left.
+            let (mut whole, mut rest) = (bytes.as_slice(), bytes.as_slice());
+            let read = take_varint(&mut whole);
+            let end = rest.iter().position(|b| b & 0x80 == 0).map_or(rest.len(), |at| at + 1);
+            rest = &rest[..end];
+            let cut = if end <= 7 { take_varint(&mut rest) } else { read };
+            prop_assert_eq!(read, cut);
+            if read.is_some() {
+                prop_assert_eq!(bytes.len() - whole.len(), end);
+            }
         }
     }
 }

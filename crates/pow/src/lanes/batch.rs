@@ -169,6 +169,44 @@ pub fn sha256_equal_by(variant: Variant, messages: &[u8], len: usize, out: &mut 
     equal(&[usable(variant)], &messages, out);
 }
 
+/// SHA-256 (once) of messages that are given as their one padded block each: up to 55 bytes, a byte 80, zeros, the length in bits
+/// (8 bytes). As many as both have.
+///
+/// ```
+/// let mut block = [0; 64];
+/// block[..3].copy_from_slice(b"abc");
+/// (block[3], block[63]) = (0x80, 24);
+/// let mut out = [[0; 32]];
+/// gruve_pow::lanes::sha256_blocks(&[block], &mut out);
+/// assert_eq!(out[0], gruve_pow::sha256(b"abc"));
+/// ```
+pub fn sha256_blocks(blocks: &[[u8; 64]], out: &mut [[u8; 32]]) {
+    once_each(Variant::fastest_first(Work::Messages), blocks, out);
+}
+
+/// [`sha256_blocks`] by a chosen variant; by the plain one where the processor lacks it.
+pub fn sha256_blocks_by(variant: Variant, blocks: &[[u8; 64]], out: &mut [[u8; 32]]) {
+    once_each(&[usable(variant)], blocks, out);
+}
+
+/// SHA-256 (once) of a byte and two nodes, for each two neighbours among `nodes`: a level of a merkle tree as RFC 6962 makes it,
+/// with the byte 1. As many as both have.
+///
+/// ```
+/// let nodes = [[1; 32], [2; 32], [3; 32], [4; 32]];
+/// let mut out = [[0; 32]; 2];
+/// gruve_pow::lanes::sha256_tagged_pairs(7, &nodes, &mut out);
+/// assert_eq!(out[1], gruve_pow::sha256(&[&[7][..], &nodes[2], &nodes[3]].concat()));
+/// ```
+pub fn sha256_tagged_pairs(tag: u8, nodes: &[[u8; 32]], out: &mut [[u8; 32]]) {
+    tagged_pairs(Variant::fastest_first(Work::Messages), tag, nodes, out);
+}
+
+/// [`sha256_tagged_pairs`] by a chosen variant; by the plain one where the processor lacks it.
+pub fn sha256_tagged_pairs_by(variant: Variant, tag: u8, nodes: &[[u8; 32]], out: &mut [[u8; 32]]) {
+    tagged_pairs(&[usable(variant)], tag, nodes, out);
+}
+
 /// SHA-256d of every header, in order.
 #[must_use]
 pub fn sha256d_headers(headers: &[[u8; 80]]) -> Vec<[u8; 32]> {
@@ -280,6 +318,87 @@ fn equal_all(variant: Variant, messages: &Messages<'_>, out: &mut [[u8; 32]]) {
     }
 }
 
+/// The caller has made sure that the processor supports the variants.
+fn once_each(order: &[Variant], blocks: &[[u8; 64]], out: &mut [[u8; 32]]) {
+    let n = blocks.len().min(out.len());
+    let (mut blocks, mut out) = (&blocks[..n], &mut out[..n]);
+    for (i, &variant) in order.iter().enumerate() {
+        let n = part(variant, out.len(), order.get(i + 1));
+        let ((now, later), (to, rest)) = (blocks.split_at(n), out.split_at_mut(n));
+        match variant {
+            #[cfg(target_arch = "x86_64")]
+            Variant::Avx2x8 => super::x86::blocks_avx2(now, to),
+            #[cfg(target_arch = "x86_64")]
+            Variant::Avx512x16 => super::x86::blocks_avx512(now, to),
+            _ => padded(variant, now.as_chunks::<1>().0, to),
+        }
+        (blocks, out) = (later, rest);
+    }
+}
+
+/// The caller has made sure that the processor supports the variants.
+fn tagged_pairs(order: &[Variant], tag: u8, nodes: &[[u8; 32]], out: &mut [[u8; 32]]) {
+    let n = (nodes.len() / 2).min(out.len());
+    let (mut nodes, mut out) = (&nodes[..2 * n], &mut out[..n]);
+    for (i, &variant) in order.iter().enumerate() {
+        let n = part(variant, out.len(), order.get(i + 1));
+        let ((now, later), (to, rest)) = (nodes.split_at(2 * n), out.split_at_mut(n));
+        match variant {
+            #[cfg(target_arch = "x86_64")]
+            Variant::Avx2x8 => super::x86::tagged_pairs_avx2(tag, now, to),
+            #[cfg(target_arch = "x86_64")]
+            Variant::Avx512x16 => super::x86::tagged_pairs_avx512(tag, now, to),
+            _ => {
+                const TOGETHER: usize = 16;
+                let pairs = now.as_flattened().as_chunks::<64>().0;
+                for (pairs, to) in pairs.chunks(TOGETHER).zip(to.chunks_mut(TOGETHER)) {
+                    let mut messages = [[[0; 64]; 2]; TOGETHER];
+                    for (message, pair) in messages.iter_mut().zip(pairs) {
+                        *message = tagged(tag, pair);
+                    }
+                    padded(variant, &messages[..pairs.len()], to);
+                }
+            }
+        }
+        (nodes, out) = (later, rest);
+    }
+}
+
+/// A byte and two nodes, padded.
+fn tagged(tag: u8, pair: &[u8; 64]) -> [[u8; 64]; 2] {
+    let mut blocks = [[0; 64]; 2];
+    let flat = blocks.as_flattened_mut();
+    flat[0] = tag;
+    flat[1..65].copy_from_slice(pair);
+    flat[65] = 0x80;
+    flat[124..].copy_from_slice(&sha256::TAGGED_BITS.to_be_bytes());
+    blocks
+}
+
+/// SHA-256 of messages that are padded already, by a variant that has no lanes for them.
+fn padded<const BLOCKS: usize>(
+    variant: Variant,
+    messages: &[[[u8; 64]; BLOCKS]],
+    out: &mut [[u8; 32]],
+) {
+    match variant {
+        #[cfg(target_arch = "x86_64")]
+        Variant::ShaNi => super::x86::sha_ni::padded(messages, out),
+        _ => messages.iter().zip(out).for_each(|(message, out)| *out = once(message)),
+    }
+}
+
+/// SHA-256 of what is padded already.
+fn once(blocks: &[[u8; 64]]) -> [u8; 32] {
+    let mut state = IV;
+    sha2::block_api::compress256(&mut state, blocks);
+    let mut hash = [0; 32];
+    for (bytes, word) in hash.as_chunks_mut::<4>().0.iter_mut().zip(state) {
+        *bytes = word.to_be_bytes();
+    }
+    hash
+}
+
 /// With the `sha2` crate.
 fn plain(messages: &Messages<'_>, message: &[u8]) -> [u8; 32] {
     let mut state = messages.start();
@@ -361,6 +480,18 @@ pub(super) fn agrees_with_plain(variant: Variant, bytes: &[u8]) -> bool {
         if out != expected {
             return false;
         }
+    }
+    let blocks = bytes.as_chunks().0;
+    once_each(&[variant], blocks, &mut out);
+    once_each(&[Variant::Plain], blocks, &mut expected);
+    if out != expected {
+        return false;
+    }
+    let pairs = bytes.as_chunks().0;
+    tagged_pairs(&[variant], 1, pairs, &mut out);
+    tagged_pairs(&[Variant::Plain], 1, pairs, &mut expected);
+    if out != expected {
+        return false;
     }
     let siblings: [[u8; 32]; 33] = std::array::from_fn(|i| out[32 - i]);
     level(&[variant], &mut out, &siblings);

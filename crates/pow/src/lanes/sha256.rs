@@ -52,6 +52,18 @@ pub(crate) trait Lanes<const N: usize>: Copy {
     fn transposed(blocks: [&[u8; 64]; N]) -> [Self; 16] {
         std::array::from_fn(|i| Self::load(blocks.map(|b| block_word(b, i))))
     }
+    /// The digests of `N` states.
+    #[inline(always)]
+    fn digests(states: [Self; 8]) -> [[u8; 32]; N] {
+        let words = states.map(|w| w.store());
+        let mut digests = [[0; 32]; N];
+        for (lane, digest) in digests.iter_mut().enumerate() {
+            for (bytes, words) in digest.as_chunks_mut::<4>().0.iter_mut().zip(&words) {
+                *bytes = words[lane].to_be_bytes();
+            }
+        }
+        digests
+    }
     /// The compression function: the state after one more block.
     fn compress(state: &[Self; 8], block: [Self; 16]) -> [Self; 8];
     /// The same of a block that is known: its schedule with the round constants added.
@@ -263,11 +275,51 @@ pub(crate) fn hash_again<W: Lanes<N>, const N: usize>(states: [W; 8], out: &mut 
 /// The digests of `N` states, to the places of the lanes that `out` has.
 #[inline(always)]
 pub(crate) fn write<W: Lanes<N>, const N: usize>(states: [W; 8], out: &mut [[u8; 32]]) {
-    let digest = states.map(|w| w.store());
-    for (lane, hash) in out.iter_mut().enumerate().take(N) {
-        for (bytes, words) in hash.chunks_exact_mut(4).zip(&digest) {
-            bytes.copy_from_slice(&words[lane].to_be_bytes());
+    let digests = W::digests(states);
+    let n = out.len().min(N);
+    out[..n].copy_from_slice(&digests[..n]);
+}
+
+/// SHA-256 of messages given as their one padded block each, `N` at a time; lanes left over repeat the last.
+#[inline(always)]
+pub(crate) fn blocks<W: Lanes<N>, const N: usize>(blocks: &[[u8; 64]], out: &mut [[u8; 32]]) {
+    let iv = IV.map(|x| W::splat(x));
+    for (blocks, out) in blocks.chunks(N).zip(out.chunks_mut(N)) {
+        let last = blocks.len() - 1;
+        let lanes: [&[u8; 64]; N] = std::array::from_fn(|lane| &blocks[lane.min(last)]);
+        write(W::compress(&iv, W::transposed(lanes)), out);
+    }
+}
+
+/// The length in bits of a byte and two nodes.
+pub(crate) const TAGGED_BITS: u32 = 8 * 65;
+
+/// SHA-256 of a byte and two nodes, for each two of `nodes`, `N` at a time; lanes left over repeat the last. The nodes' words come
+/// into the lanes as they stand in memory, and are moved by the byte there.
+#[inline(always)]
+pub(crate) fn tagged_pairs<W: Lanes<N> + Bits, const N: usize>(
+    tag: u8,
+    nodes: &[[u8; 32]],
+    out: &mut [[u8; 32]],
+) {
+    let iv = IV.map(|x| W::splat(x));
+    let pairs = nodes.as_flattened().as_chunks::<64>().0;
+    // The first byte of each word is the last of the one before.
+    let first_byte = W::splat(0xff00_0000);
+    for (pairs, out) in pairs.chunks(N).zip(out.chunks_mut(N)) {
+        let last = pairs.len() - 1;
+        let lanes: [&[u8; 64]; N] = std::array::from_fn(|lane| &pairs[lane.min(last)]);
+        let mut block = W::transposed(lanes);
+        let mut before = W::splat(u32::from(tag) << 24);
+        for word in &mut block {
+            let own = word.rotr::<8, 24>();
+            *word = W::choose(first_byte, before, own);
+            before = own;
         }
+        let mut end = [W::splat(0); 16];
+        end[0] = W::choose(first_byte, before, W::splat(PAD >> 8));
+        end[15] = W::splat(TAGGED_BITS);
+        write(W::compress(&W::compress(&iv, block), end), out);
     }
 }
 

@@ -67,6 +67,53 @@ proptest! {
     }
 
     #[test]
+    fn every_variant_hashes_padded_blocks_like_the_plain_one(
+        messages in proptest::collection::vec(proptest::collection::vec(any::<u8>(), 0..56), 0..45),
+        room in 0usize..45,
+    ) {
+        let padded = |m: &Vec<u8>| {
+            let mut block = [0; 64];
+            block[..m.len()].copy_from_slice(m);
+            block[m.len()] = 0x80;
+            block[62..].copy_from_slice(&u16::try_from(8 * m.len()).unwrap().to_be_bytes());
+            block
+        };
+        let blocks: Vec<_> = messages.iter().map(padded).collect();
+        let mut plain = vec![[0; 32]; room];
+        for (hash, message) in plain.iter_mut().zip(&messages) {
+            *hash = crate::sha256(message);
+        }
+        let mut out = vec![[0; 32]; room];
+        sha256_blocks(&blocks, &mut out);
+        prop_assert_eq!(&out, &plain);
+        for &v in Variant::available() {
+            out.fill([0; 32]);
+            sha256_blocks_by(v, &blocks, &mut out);
+            prop_assert_eq!(&out, &plain, "{}", v);
+        }
+    }
+
+    #[test]
+    fn every_variant_hashes_pairs_behind_a_byte_like_the_plain_one(
+        tag: u8,
+        nodes in proptest::collection::vec(any::<[u8; 32]>(), 0..90),
+        room in 0usize..45,
+    ) {
+        let mut plain = vec![[0; 32]; room];
+        for (hash, pair) in plain.iter_mut().zip(nodes.as_chunks::<2>().0) {
+            *hash = crate::sha256(&[&[tag], pair.as_flattened()].concat());
+        }
+        let mut out = vec![[0; 32]; room];
+        sha256_tagged_pairs(tag, &nodes, &mut out);
+        prop_assert_eq!(&out, &plain);
+        for &v in Variant::available() {
+            out.fill([0; 32]);
+            sha256_tagged_pairs_by(v, tag, &nodes, &mut out);
+            prop_assert_eq!(&out, &plain, "{}", v);
+        }
+    }
+
+    #[test]
     fn a_prefix_hashed_once_changes_nothing(
         prefix in proptest::collection::vec(any::<u8>(), 0..300),
         rests in proptest::collection::vec(any::<u8>(), 0..4000),

@@ -224,6 +224,55 @@ impl Lanes<16> for Avx512 {
             words
         }
     }
+    /// In registers, as [`Lanes::transposed`] the other way round.
+    #[inline(always)]
+    fn digests(states: [Self; 8]) -> [[u8; 32]; 16] {
+        let mut digests = [[0; 32]; 16];
+        // SAFETY: AVX-512F (and with it AVX) as above the first impl; each digest has the register's 32 bytes and the
+        // store takes any alignment.
+        unsafe {
+            // No closures here: they would not be compiled for these instructions.
+            let odd = _mm512_set1_epi32(0x00ff_00ff);
+            let mut words = [_mm512_setzero_si512(); 8];
+            for (word, state) in words.iter_mut().zip(states) {
+                let (by_8, by_24) =
+                    (_mm512_ror_epi32::<8>(state.0), _mm512_ror_epi32::<24>(state.0));
+                *word = _mm512_ternarylogic_epi32::<0xca>(odd, by_24, by_8);
+            }
+            // Four by four: register `4 · i + j` has, in its quarter `q`, words `4 · i` to `4 · i + 3` of lane `4 · q + j`.
+            let mut fours = [_mm512_setzero_si512(); 8];
+            for (words, fours) in words.as_chunks::<4>().0.iter().zip(fours.as_chunks_mut::<4>().0)
+            {
+                let low = _mm512_unpacklo_epi32(words[0], words[1]);
+                let high = _mm512_unpackhi_epi32(words[0], words[1]);
+                let low_2 = _mm512_unpacklo_epi32(words[2], words[3]);
+                let high_2 = _mm512_unpackhi_epi32(words[2], words[3]);
+                fours[0] = _mm512_unpacklo_epi64(low, low_2);
+                fours[1] = _mm512_unpackhi_epi64(low, low_2);
+                fours[2] = _mm512_unpacklo_epi64(high, high_2);
+                fours[3] = _mm512_unpackhi_epi64(high, high_2);
+            }
+            let first = _mm512_setr_epi64(0, 1, 8, 9, 2, 3, 10, 11);
+            let second = _mm512_setr_epi64(4, 5, 12, 13, 6, 7, 14, 15);
+            for j in 0..4 {
+                let (a, b) = (fours[j], fours[4 + j]);
+                let (low, high) = (
+                    _mm512_permutex2var_epi64(a, first, b),
+                    _mm512_permutex2var_epi64(a, second, b),
+                );
+                let halves = [
+                    _mm512_castsi512_si256(low),
+                    _mm512_extracti64x4_epi64::<1>(low),
+                    _mm512_castsi512_si256(high),
+                    _mm512_extracti64x4_epi64::<1>(high),
+                ];
+                for (q, half) in halves.iter().enumerate() {
+                    _mm256_storeu_si256(digests[4 * q + j].as_mut_ptr().cast(), *half);
+                }
+            }
+        }
+        digests
+    }
     #[inline(always)]
     fn compress(state: &[Self; 8], block: [Self; 16]) -> [Self; 8] {
         // SAFETY: see above the first impl.
@@ -269,6 +318,16 @@ fn branch_avx2_inner(nodes: &mut [[u8; 32]], siblings: &[[u8; 32]]) {
 }
 
 #[target_feature(enable = "avx2")]
+fn blocks_avx2_inner(blocks: &[[u8; 64]], out: &mut [[u8; 32]]) {
+    sha256::blocks::<Avx2, 8>(blocks, out);
+}
+
+#[target_feature(enable = "avx2")]
+fn tagged_pairs_avx2_inner(tag: u8, nodes: &[[u8; 32]], out: &mut [[u8; 32]]) {
+    sha256::tagged_pairs::<Avx2, 8>(tag, nodes, out);
+}
+
+#[target_feature(enable = "avx2")]
 fn tries_avx2_inner<const TO_ROOT: bool>(job: &Tries, tries: &[Try], out: &mut [[u8; 32]]) {
     tries::hash::<Avx2, 8, TO_ROOT>(job, tries, out);
 }
@@ -306,6 +365,16 @@ fn branch_avx512_inner(nodes: &mut [[u8; 32]], siblings: &[[u8; 32]]) {
 }
 
 #[target_feature(enable = "avx512f")]
+fn blocks_avx512_inner(blocks: &[[u8; 64]], out: &mut [[u8; 32]]) {
+    sha256::blocks::<Avx512, 16>(blocks, out);
+}
+
+#[target_feature(enable = "avx512f")]
+fn tagged_pairs_avx512_inner(tag: u8, nodes: &[[u8; 32]], out: &mut [[u8; 32]]) {
+    sha256::tagged_pairs::<Avx512, 16>(tag, nodes, out);
+}
+
+#[target_feature(enable = "avx512f")]
 fn tries_avx512_inner<const TO_ROOT: bool>(job: &Tries, tries: &[Try], out: &mut [[u8; 32]]) {
     tries::hash::<Avx512, 16, TO_ROOT>(job, tries, out);
 }
@@ -336,6 +405,20 @@ pub(crate) fn branch_avx2(nodes: &mut [[u8; 32]], siblings: &[[u8; 32]]) {
     assert!(has_avx2(), "chosen only where AVX2 was detected");
     // SAFETY: AVX2 was detected, on the line above.
     unsafe { branch_avx2_inner(nodes, siblings) }
+}
+
+/// See [`super::batch::sha256_blocks`].
+pub(crate) fn blocks_avx2(blocks: &[[u8; 64]], out: &mut [[u8; 32]]) {
+    assert!(has_avx2(), "chosen only where AVX2 was detected");
+    // SAFETY: AVX2 was detected, on the line above.
+    unsafe { blocks_avx2_inner(blocks, out) }
+}
+
+/// See [`super::batch::sha256_tagged_pairs`].
+pub(crate) fn tagged_pairs_avx2(tag: u8, nodes: &[[u8; 32]], out: &mut [[u8; 32]]) {
+    assert!(has_avx2(), "chosen only where AVX2 was detected");
+    // SAFETY: AVX2 was detected, on the line above.
+    unsafe { tagged_pairs_avx2_inner(tag, nodes, out) }
 }
 
 /// See [`super::tries`].
@@ -371,6 +454,20 @@ pub(crate) fn branch_avx512(nodes: &mut [[u8; 32]], siblings: &[[u8; 32]]) {
     assert!(has_avx512(), "chosen only where AVX-512F was detected");
     // SAFETY: AVX-512F was detected, on the line above.
     unsafe { branch_avx512_inner(nodes, siblings) }
+}
+
+/// See [`super::batch::sha256_blocks`].
+pub(crate) fn blocks_avx512(blocks: &[[u8; 64]], out: &mut [[u8; 32]]) {
+    assert!(has_avx512(), "chosen only where AVX-512F was detected");
+    // SAFETY: AVX-512F was detected, on the line above.
+    unsafe { blocks_avx512_inner(blocks, out) }
+}
+
+/// See [`super::batch::sha256_tagged_pairs`].
+pub(crate) fn tagged_pairs_avx512(tag: u8, nodes: &[[u8; 32]], out: &mut [[u8; 32]]) {
+    assert!(has_avx512(), "chosen only where AVX-512F was detected");
+    // SAFETY: AVX-512F was detected, on the line above.
+    unsafe { tagged_pairs_avx512_inner(tag, nodes, out) }
 }
 
 /// See [`super::tries`].

@@ -195,31 +195,40 @@ impl<R: Read> RecordReader<R> {
         let times = read_column(w, n)?;
         let versions = read_column(w, n)?;
         let owners = read_column(w, n)?;
-        let mut shares = Vec::with_capacity(n);
+        let mut shares: Vec<ShareRow> = Vec::with_capacity(n);
         let (mut rest, mut sum) = (extranonces.as_slice(), 0u128);
+        // Its bytes first, zeros behind.
+        let leading = u32::try_from(128 - 8 * extranonce_len).unwrap_or(u32::BITS);
+        let limit = 1u128 << (8 * extranonce_len);
+        let mut before: Option<(u32, u32, u32)> = None;
         let columns = nonces.as_chunks::<4>().0.iter().zip(times).zip(versions).zip(owners);
         for (((nonce, time), version), owner) in columns {
             let step = take_varint(&mut rest);
-            let next =
-                step.and_then(|s| sum.checked_add(s)).filter(|s| *s < 1 << (8 * extranonce_len));
+            let next = step.and_then(|s| sum.checked_add(s)).filter(|s| *s < limit);
             let Some(next) = next else { return bad("an extranonce that does not fit") };
+            let is_same = sum == next;
             sum = next;
-            // Its bytes first, zeros behind.
-            let leading = u32::try_from(128 - 8 * extranonce_len).ok();
-            let shifted = leading.and_then(|by| sum.checked_shl(by)).unwrap_or(0).to_be_bytes();
+            let shifted = sum.checked_shl(leading).unwrap_or(0).to_be_bytes();
             let Some(&extranonce) = shifted.first_chunk::<EXTRANONCE_MAX>() else {
                 return bad("an extranonce that does not fit");
             };
             if owner as usize > self.header.owners.len() {
                 return bad("a share of an unknown owner");
             }
-            shares.push(ShareRow {
+            let row = ShareRow {
                 extranonce,
                 ntime: unfold_time(time, of.ntime),
                 nonce: u32::from_be_bytes(*nonce),
                 version: unfold_version(version, of.version),
                 owner,
-            });
+            };
+            // Extranonces do not descend: each is written as what it is above the one before.
+            let own = (row.ntime, row.nonce, row.version);
+            if is_same && let Some(before) = before {
+                ascends(before.cmp(&own))?;
+            }
+            before = Some(own);
+            shares.push(row);
         }
         if !rest.is_empty() {
             return bad("bytes are left over behind a block's extranonces");
@@ -242,22 +251,28 @@ impl<R: Read> RecordReader<R> {
                 before = Some(last.tail);
             }
         }
-        for s in &block.shares {
-            let own = (s.extranonce, s.ntime, s.nonce, s.version);
-            match before.map(|b| own.cmp(&b)) {
-                Some(Ordering::Equal) => return bad("a share that stands twice"),
-                Some(Ordering::Less) => return bad("shares that are not sorted"),
-                _ => before = Some(own),
-            }
+        // Within a block they ascend since it was read.
+        let place = |s: &ShareRow| (s.extranonce, s.ntime, s.nonce, s.version);
+        if let (Some(before), Some(first)) = (before, block.shares.first()) {
+            ascends(before.cmp(&place(first)))?;
         }
         let is_full = block.shares.len() == BLOCK_SHARES;
-        self.last = before.map(|tail| Last { key, is_full, tail });
+        self.last = block.shares.last().map(|last| Last { key, is_full, tail: place(last) });
         Ok(())
     }
 
     /// What it was read from.
     pub fn into_inner(self) -> R {
         self.wire.into_inner()
+    }
+}
+
+/// Refuses shares that do not stand in their order, by how one compares with the next.
+fn ascends(order: Ordering) -> Result<(), WireError> {
+    match order {
+        Ordering::Less => Ok(()),
+        Ordering::Equal => bad("a share that stands twice"),
+        Ordering::Greater => bad("shares that are not sorted"),
     }
 }
 

@@ -10,7 +10,7 @@
 //! | a share of the last three epochs of its lane | 16 bytes; 32 while its section is read |
 //!
 //! What is not counted is bounded by the format, and stays below [`BESIDE`]: the jobs of one record (64 MiB and as much
-//! again for what is known of them), its owners (16 MiB, and their sums), the shares of one batch, one file of reserves
+//! again for what is known of them), its owners (16 MiB, and their sums), the shares of two batches, one file of reserves
 //! (32 MiB), places that blocks pay to (16 MiB of all lanes), two caches of the Ethash family (150 MB each at the highest epoch that is hashed, 66 MB today's Classic), scratch for
 //! each thread.
 

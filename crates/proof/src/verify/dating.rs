@@ -124,6 +124,11 @@ impl Headers {
         self.by_hash.contains_key(block)
     }
 
+    /// When a block was found, by its chain's clocks, seconds since 1970; `None` where it is not among them.
+    pub(super) fn found_at(&self, block: &Hash) -> Option<u64> {
+        self.by_hash.get(block).and_then(|at| self.time(*at)).map(|(secs, _)| secs)
+    }
+
     pub(super) fn date(&self, prev: &Hash, epoch: EpochNumber, length_us: u64) -> Dated {
         let Some(at) = self.by_hash.get(prev).copied() else { return Dated::Unknown };
         let secs = |epoch: u64| epoch.saturating_mul(length_us) / 1_000_000;

@@ -111,11 +111,8 @@ fn check_record(
     let (mut covered, mut unknown) = (0u128, 0u128);
     while let Some(section) = read!("record-malformed", &path, record.next_section()) {
         let mut ids: Vec<u128> = Vec::new();
-        loop {
-            let blocks = read!("record-malformed", &path, batch(&mut record));
-            if blocks.is_empty() {
-                break;
-            }
+        let mut blocks = read!("record-malformed", &path, batch(&mut record));
+        while !blocks.is_empty() {
             let count: usize = blocks.iter().map(|b| b.shares.len()).sum();
             budget.take(SHARE_COST.0 * count as u64, &path)?;
             for block in &blocks {
@@ -146,7 +143,10 @@ fn check_record(
             let counted = |block: &Block| {
                 jobs.get(block.job).map_or(block.class, |job| job.counted(block.class))
             };
-            let checked = work::check_all(&mut hashers, &header, &blocks, &counted)?;
+            // What comes next is read while this is hashed.
+            let next = || batch(&mut record);
+            let (checked, next) = work::check_all(&mut hashers, &header, &blocks, &counted, next);
+            let checked = checked?;
             tick(count as u64);
             for (block, checked) in blocks.iter().zip(checked) {
                 let house = (checked.house > 0).then_some((0, checked.house));
@@ -178,6 +178,7 @@ fn check_record(
                     found.solved += solved.len() as u64;
                 }
             }
+            blocks = read!("record-malformed", &path, next);
         }
         lane.once(section, &mut ids, &path)?;
         ids.shrink_to_fit();

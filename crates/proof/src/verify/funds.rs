@@ -6,10 +6,14 @@ use super::{Options, VerifyError, coins, lie, utc};
 use crate::funds::{FundsEntry, ShownBy};
 use crate::merkle::GrownTree;
 use crate::publish::data_path;
-use crate::reserves::{FILE_MAX, Holding, Reserves};
+use crate::reserves::{AssetReserves, FILE_MAX, Holding, Reserves};
 use crate::sha256;
 use serde::Serialize;
 use std::fmt;
+
+/// How much older than its statement the block of reserves may be before it is remarked on, seconds: a day. Coins of a block of
+/// long ago may have been spent since, and whoever has their keys can still sign.
+const BLOCK_AGE_SECS: u64 = 86_400;
 
 /// The last statement of a log.
 #[derive(Clone, Debug, Serialize)]
@@ -20,6 +24,9 @@ pub struct FundsVerdict {
     pub at_us: u64,
     /// Each asset.
     pub assets: Vec<AssetVerdict>,
+    /// What is no lie and still to be known, beside sums.
+    #[serde(skip)]
+    told: Vec<String>,
 }
 
 /// An asset of a statement.
@@ -37,6 +44,10 @@ pub struct AssetVerdict {
     pub reserves: u128,
     /// At which block; 0 when nothing is shown.
     pub height: u64,
+    /// Its hash, as explorers write it; empty when nothing is shown.
+    pub block: String,
+    /// When that was found, seconds since 1970, where it is among the headers at hand.
+    pub block_secs: Option<u64>,
     /// Outputs or accounts.
     pub holdings: u64,
 }
@@ -56,9 +67,11 @@ pub(super) fn check(
     let count = log.funds.len();
     let before = [0].into_iter().chain(log.funds.iter().map(|(at, _)| *at));
     for ((n, (at, entry)), before) in log.funds.iter().enumerate().zip(before) {
-        // The last is always looked at: it is what the verdict speaks of.
-        if *at >= options.from_entry || n + 1 == count {
-            last = Some(one(source, log, &tree, (before, *at), entry)?);
+        // The last is always looked at, and the one before: the verdict speaks of what they say.
+        if *at >= options.from_entry || n + 2 >= count {
+            let mut own = one(source, log, &tree, (before, *at), entry, options)?;
+            own.told = told(last.as_ref(), &own);
+            last = Some(own);
         }
     }
     Ok(last)
@@ -70,6 +83,7 @@ fn one(
     tree: &GrownTree,
     (before, at): (u64, u64),
     entry: &FundsEntry,
+    options: &Options,
 ) -> Result<FundsVerdict, VerifyError> {
     let place = format!("statement {}", entry.statement);
     let path = data_path(&entry.reserves.hash);
@@ -99,16 +113,66 @@ fn one(
     let assets = entry.assets.iter().map(|a| {
         let own = reserves.assets.iter().find(|r| r.asset == a.asset);
         let holdings = own.map_or(0, |r| r.holders.iter().map(|h| count(&h.holding)).sum());
+        // A block is on one chain, whatever the lanes are called.
+        let found = |r: &AssetReserves| options.headers.values().find_map(|h| h.found_at(&r.block));
         AssetVerdict {
             asset: a.asset.clone(),
             owed: a.owed.sum,
             shown: a.shown,
             reserves: a.reserves,
             height: own.map_or(0, |r| r.height),
+            block: own.map_or_else(String::new, block_of),
+            block_secs: own.and_then(found),
             holdings,
         }
     });
-    Ok(FundsVerdict { statement: entry.statement, at_us: entry.at_us, assets: assets.collect() })
+    let (statement, at_us, assets) = (entry.statement, entry.at_us, assets.collect());
+    Ok(FundsVerdict { statement, at_us, assets, told: Vec::new() })
+}
+
+/// The hash of the block at which reserves stood, as explorers write it.
+fn block_of(reserves: &AssetReserves) -> String {
+    let mut block = reserves.block;
+    if reserves.shown == ShownBy::Coins {
+        block.reverse();
+    }
+    hex::encode(block)
+}
+
+/// What a statement keeps to itself: an asset that the one before told of, or that its reserves are those of long ago.
+fn told(before: Option<&FundsVerdict>, own: &FundsVerdict) -> Vec<String> {
+    let mut all = Vec::new();
+    let secs = own.at_us / 1_000_000;
+    for a in &own.assets {
+        if let Some(found) = a.block_secs.filter(|found| found + BLOCK_AGE_SECS < secs) {
+            all.push(format!(
+                "{}: the reserves of statement {} of {} stood at a block of {}: ask why at none of later",
+                a.asset,
+                own.statement,
+                utc(secs),
+                utc(found)
+            ));
+        }
+    }
+    let Some(before) = before else { return all };
+    let is_later = secs.saturating_sub(before.at_us / 1_000_000) > BLOCK_AGE_SECS;
+    for old in &before.assets {
+        match own.assets.iter().find(|a| a.asset == old.asset) {
+            None if old.owed > 0 => all.push(format!(
+                "{}: statement {} says nothing of it, and of {} minor units that statement {} says were owed",
+                old.asset, own.statement, old.owed, before.statement
+            )),
+            Some(a) if is_later && a.shown != ShownBy::Nothing && a.height <= old.height => {
+                all.push(format!(
+                    "{}: the reserves of statement {} stood at block {}, and those of statement {}, more than a day before, at block {}: \
+                     ask why at none of later",
+                    a.asset, own.statement, a.height, before.statement, old.height
+                ));
+            }
+            _ => (),
+        }
+    }
+    all
 }
 
 fn count(holding: &Holding) -> u64 {
@@ -119,6 +183,11 @@ fn count(holding: &Holding) -> u64 {
 }
 
 impl FundsVerdict {
+    /// What is no lie and still to be known, beside sums.
+    pub(super) fn told(&self) -> &[String] {
+        &self.told
+    }
+
     /// Assets of which less is shown than is owed.
     pub(super) fn short(&self) -> Vec<String> {
         self.short_assets()
@@ -144,7 +213,7 @@ impl FundsVerdict {
     pub(super) fn not_proven(&self) -> Vec<String> {
         let mut all = vec![
             "that everybody to whom something is owed is counted: each customer checks his own proof".to_owned(),
-            "that the coins shown stood unspent at their block (ask a node), and whose they are".to_owned(),
+            "that the coins shown stood unspent at their block (ask a node) and after it, and whose they are".to_owned(),
         ];
         all.extend(self.not_proven_sums());
         all
@@ -176,13 +245,16 @@ impl fmt::Display for FundsVerdict {
             write!(f, "  {:<9} owed {}", a.asset, coins(&a.asset, a.owed))?;
             match a.shown {
                 ShownBy::Nothing => writeln!(f, ", nothing shown")?,
-                ShownBy::Coins | ShownBy::Accounts => writeln!(
-                    f,
-                    ", shown {} in {} signed holdings at height {}",
-                    coins(&a.asset, a.reserves),
-                    a.holdings,
-                    a.height
-                )?,
+                ShownBy::Coins | ShownBy::Accounts => {
+                    let sum = coins(&a.asset, a.reserves);
+                    let when =
+                        a.block_secs.map_or_else(String::new, |at| format!(" of {}", utc(at)));
+                    writeln!(
+                        f,
+                        ", shown {sum} in {} signed holdings at height {}{when} (block {})",
+                        a.holdings, a.height, a.block
+                    )?;
+                }
             }
         }
         Ok(())

@@ -177,3 +177,24 @@ impl SumBuilder {
         peaks.try_fold((*last)?, |right, left| SumNode::parent(left.as_ref()?, &right))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn work_that_does_not_fit_is_a_lie_and_not_less_work() {
+        // No record brings it about: that takes shares of 2^100 hashes by the million.
+        let highest = Class::new(Class::MAX).unwrap();
+        let mut work = Work::default();
+        let most = (1 << (128 - Class::MAX)) - 1;
+        assert_eq!(work.add(1, most, highest), Some(()));
+        assert_eq!(work.add(1, 1, highest), None, "in a sum");
+        assert_eq!(work.add(2, most + 1, highest), None, "at once");
+        work.owners.insert(2, Hashes(u128::MAX));
+        match work.sums() {
+            Err(VerifyError::Lie(lie)) => assert_eq!(lie.name, "overflow"),
+            other => panic!("{other:?}"),
+        }
+    }
+}

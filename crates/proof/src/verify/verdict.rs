@@ -94,6 +94,10 @@ pub struct LaneVerdict {
     pub other_work: Hashes,
     /// Proven hashrate, house and owners, over all the time from the first epoch that work is of to the last.
     pub hashrate: Hashrate,
+    /// What it is at least, whatever dates the operator says: over the time from the first of these epochs until a witness saw
+    /// the head, or a clock says that it is read. Work may have been done later than its epoch, on the blocks of then, and no
+    /// headers show it. `None` without either.
+    pub hashrate_at_least: Option<Hashrate>,
     /// One standard deviation of it, in percent: 100 / √(effective number of shares).
     pub error_percent: f64,
     /// `(ΣW)² / ΣW²`.
@@ -228,8 +232,10 @@ impl Verdict {
     }
 
     pub(super) fn end(&mut self, now_us: Option<u64>) {
+        let witnessed = self.witnessed.iter().map(|seen| seen.time.saturating_mul(1_000_000));
+        let seen_us = witnessed.filter(|time| *time > 0).chain(now_us).min();
         for (lane, running) in std::mem::take(&mut self.running) {
-            let lane = running.verdict(lane, now_us);
+            let lane = running.verdict(lane, now_us, seen_us);
             said::of_lane(&lane, &mut self.remarks, &mut self.not_proven);
             self.lanes.push(lane);
         }

@@ -5,9 +5,10 @@ use super::{Lie, VerifyError, lie};
 use crate::Hash;
 use crate::record::{Block, RecordHeader, RecordJob, ShareRow};
 use crate::{aux, share, stamp};
-use gruve_pow::lanes::{ScryptLanes, TriedJob, Tries, Try, sha256_equal};
+use gruve_pow::lanes::{ScryptLanes, TriedJob, Tries, Try, sha256_blocks};
 use gruve_units::{Algorithm, Class, Target};
 use std::collections::BTreeMap;
+use std::thread::ScopedJoinHandle;
 
 /// What a block of shares comes to.
 #[derive(Clone, Debug, Default)]
@@ -170,11 +171,14 @@ pub(crate) struct Hasher {
     headers: Vec<[u8; 80]>,
     hashes: Vec<Hash>,
     /// Leaves of the share tree before they are hashed.
-    leaves: Vec<[u8; LEAF_LEN]>,
+    leaves: Vec<[u8; 64]>,
 }
 
-/// A leaf of the share tree: what tells it from a node, and the canonical share.
+/// A leaf of the share tree: what tells it from a node, and the canonical share. With its padding it is one block.
 const LEAF_LEN: usize = 1 + share::LEN;
+/// The leaf's length in bits, at the end of its block.
+const LEAF_BITS: [u8; 2] = [0x01, 0xa0];
+const _: () = assert!(8 * LEAF_LEN == 0x1a0, "a leaf is of another length");
 
 impl Hasher {
     pub(crate) fn new(algorithm: Algorithm) -> Hasher {
@@ -207,27 +211,31 @@ impl Hasher {
         let others: Vec<_> = job.aux.iter().map(|b| Target::from_compact(b.bits)).collect();
         let mut out = Checked::with_room(block.shares.len());
         out.aux_solved = vec![0; others.len()];
-        let (target, threshold) = (block.class.target(), counted.target());
+        // What is not so good reaches none of the blocks' targets.
+        let block_level = least_level(network.iter().chain(others.iter().flatten()));
         for rows in block.shares.chunks(CHUNK_SHARES) {
             self.hash(rows, &means);
             for (n, (row, hash)) in rows.iter().zip(&self.hashes).enumerate() {
-                if !target.is_met_by(hash) {
+                let level = zeros(hash);
+                if level < block.class.k() {
                     let what = format!("a share that does not meet its class {}", block.class);
                     return lie("below-target", place_of(job, row), what);
                 }
-                if counted > block.class && !threshold.is_met_by(hash) {
+                if level < counted.k() {
                     let what = format!(
                         "a share is opened that does not reach 2^{counted}, the threshold fixed before"
                     );
                     return lie("below-threshold", place_of(job, row), what);
                 }
-                if network.is_some_and(|n| n.is_met_by(hash)) {
-                    // A block of the Ethash family is known by the hash of its work.
-                    let block = self.headers.get(n).map_or(*hash, |h| gruve_pow::sha256d(h));
-                    out.solved.push(block);
-                }
-                for (solved, target) in out.aux_solved.iter_mut().zip(&others) {
-                    *solved += u64::from(target.is_some_and(|t| t.is_met_by(hash)));
+                if usize::from(level) >= block_level {
+                    if network.is_some_and(|n| n.is_met_by(hash)) {
+                        // A block of the Ethash family is known by the hash of its work.
+                        let block = self.headers.get(n).map_or(*hash, |h| gruve_pow::sha256d(h));
+                        out.solved.push(block);
+                    }
+                    for (solved, target) in out.aux_solved.iter_mut().zip(&others) {
+                        *solved += u64::from(target.is_some_and(|t| t.is_met_by(hash)));
+                    }
                 }
                 let mut id = [0; 16];
                 id.copy_from_slice(&hash[..16]);
@@ -322,13 +330,15 @@ impl Hasher {
         to: &mut Vec<Hash>,
     ) {
         let Some(first) = rows.first() else { return };
-        // Job and class are the same in all.
-        let mut leaf = [0; LEAF_LEN];
-        leaf[1..].copy_from_slice(&block.canonical(first, header));
+        // Job and class are the same in all, and so is the padding.
+        let mut leaf = [0; 64];
+        leaf[1..LEAF_LEN].copy_from_slice(&block.canonical(first, header));
+        leaf[LEAF_LEN] = 0x80;
+        leaf[62..].copy_from_slice(&LEAF_BITS);
         let one = |row: &ShareRow| {
             let owner = row.owner.checked_sub(1).and_then(|i| header.owners.get(i as usize));
             let numbers = [row.ntime, row.nonce, row.version];
-            if let Some(own) = leaf.last_chunk_mut() {
+            if let Some(own) = leaf[1..].first_chunk_mut() {
                 share::put(own, &row.extranonce, numbers, owner.copied());
             }
             leaf
@@ -337,7 +347,7 @@ impl Hasher {
         self.leaves.extend(rows.iter().map(one));
         let from = to.len();
         to.resize(from + rows.len(), [0; 32]);
-        sha256_equal(self.leaves.as_flattened(), LEAF_LEN, &mut to[from..]);
+        sha256_blocks(&self.leaves, &mut to[from..]);
     }
 }
 
@@ -354,11 +364,22 @@ fn only_nonces(job: &RecordJob, block: &Block) -> Result<(), VerifyError> {
     }
 }
 
-/// The bits of zero that a hash, as a number, begins with.
+/// The bits of zero that a hash, as a number, begins with: the highest class whose target it meets (255 at most).
 fn zeros(hash: &Hash) -> u8 {
-    let whole = hash.iter().rev().take_while(|b| **b == 0).count();
-    let part = hash.iter().rev().nth(whole).map_or(0, |b| b.leading_zeros());
-    u32::try_from(8 * whole).ok().and_then(|n| u8::try_from(n + part).ok()).unwrap_or(u8::MAX)
+    let mut all = 0;
+    for part in hash.as_chunks::<8>().0.iter().rev() {
+        let own = u64::from_le_bytes(*part).leading_zeros();
+        all += own;
+        if own < u64::BITS {
+            break;
+        }
+    }
+    u8::try_from(all).unwrap_or(u8::MAX)
+}
+
+/// The bits of zero that every hash begins with which meets one of these targets, 255 at most.
+fn least_level<'a>(targets: impl Iterator<Item = &'a Target>) -> usize {
+    targets.map(|t| t.0.leading_zeros().min(255)).min().unwrap_or(usize::MAX)
 }
 
 /// A job's work is for the auxiliary blocks that its script says with zeros for the extranonce, whatever miners put there. Beside
@@ -390,13 +411,14 @@ fn no_other_tag(job: &RecordJob, block: &Block, coinbase: &Coinbase) -> Result<(
     Ok(())
 }
 
-/// Checks blocks on several threads; results in the blocks' order.
-pub(super) fn check_all(
+/// Checks blocks on several threads; results in the blocks' order. Does something else meanwhile.
+pub(super) fn check_all<T>(
     hashers: &mut [Hasher],
     header: &RecordHeader,
     blocks: &[Block],
     counted: &(dyn Fn(&Block) -> Class + Sync),
-) -> Result<Vec<Checked>, VerifyError> {
+    meanwhile: impl FnOnce() -> T,
+) -> (Result<Vec<Checked>, VerifyError>, T) {
     let shares: usize = blocks.iter().map(|b| b.shares.len()).sum();
     let part = shares.div_ceil(hashers.len().max(1)).max(1);
     // Contiguous parts of about as many shares each.
@@ -413,9 +435,9 @@ pub(super) fn check_all(
         part.iter().map(|b| hasher.check(header, b, counted(b))).collect()
     };
     let one = &one;
-    let results: Vec<Result<Vec<Checked>, VerifyError>> = match (hashers, parts.as_slice()) {
-        (_, []) => Vec::new(),
-        ([first, ..], [only]) => vec![one(first, only)],
+    let (results, done): (Vec<Result<Vec<Checked>, VerifyError>>, T) = match (hashers, &parts[..]) {
+        (_, []) => (Vec::new(), meanwhile()),
+        ([first, ..], [only]) => (vec![one(first, only)], meanwhile()),
         (hashers, parts) => std::thread::scope(|scope| {
             let mut running = Vec::new();
             for (hasher, part) in hashers.iter_mut().zip(parts.iter().copied()) {
@@ -426,12 +448,12 @@ pub(super) fn check_all(
                 what: "a thread ended early".into(),
                 at: String::new(),
             };
-            running.into_iter().map(|t| t.join().unwrap_or_else(|_| Err(broke().into()))).collect()
+            let done = meanwhile();
+            let join =
+                |t: ScopedJoinHandle<'_, _>| t.join().unwrap_or_else(|_| Err(broke().into()));
+            (running.into_iter().map(join).collect(), done)
         }),
     };
-    let mut all = Vec::with_capacity(blocks.len());
-    for r in results {
-        all.extend(r?);
-    }
-    Ok(all)
+    let all: Result<Vec<Vec<Checked>>, VerifyError> = results.into_iter().collect();
+    (all.map(|all| all.into_iter().flatten().collect()), done)
 }

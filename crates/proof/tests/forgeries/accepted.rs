@@ -10,7 +10,7 @@ use gruve_units::EpochNumber;
 use std::io::{self, Read};
 
 /// The gateway's signed root over the shares of these epochs of an honest operator.
-fn with_accepted(w: &World, shares: &[Canonical], epochs: (u64, u64)) -> Files {
+pub(crate) fn with_accepted(w: &World, shares: &[Canonical], epochs: (u64, u64)) -> Files {
     let leaf = |s: &Canonical| AcceptedLeaf { hash: merkle::leaf_hash(&s[..]), level: s[8] };
     let leaves: Vec<_> = shares.iter().map(leaf).collect();
     with_leaves(w, &leaves, epochs)
@@ -120,7 +120,7 @@ fn any_changed_byte_of_an_acceptance_root_or_its_leaves_is_a_lie() {
 fn a_signed_root_without_its_leaves_is_a_lie() {
     let mut files = honest(&mut World::new());
     files.0.remove("accepted/btc/1.leaves");
-    assert_eq!(files.lie(&Options::default()), "acceptance-missing");
+    crate::told("acceptance-missing", "cannot be read", &files);
     files.0.remove("accepted/btc/1");
     assert_eq!(files.lie(&Options::default()), "none", "they go after a day");
     files.0.insert("accepted/btc/.new-1".into(), b"half a no".to_vec());
@@ -145,6 +145,16 @@ fn a_share_that_a_gateway_signed_for_is_missed_when_the_record_leaves_it_out() {
     );
     // It may still come, in the next epoch's record.
     assert_eq!(with_accepted(&w, &found, (11, 12)).lie(&Options::default()), "none");
+}
+
+#[test]
+fn a_file_among_the_notes_that_is_none_is_a_lie() {
+    for name in ["accepted/btc/01", "accepted/btc/x", "accepted/BTC/1"] {
+        let mut files = honest(&mut World::new());
+        let note = files.0["accepted/btc/1"].clone();
+        files.0.insert(name.into(), note);
+        crate::told("acceptance-malformed", "accepted/", &files);
+    }
 }
 
 /// Epochs 10 to 13; the entries of the first two fix this threshold, and of epoch 12, of which three shares were accepted, the

@@ -2,6 +2,7 @@
 
 use crate::world::{CLASS, Closing, Files, World, closing, mine};
 use gruve_proof::verify::{Headers, Options};
+use gruve_units::{Duration, Hashrate};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Length of the world's epochs, seconds.
@@ -89,6 +90,25 @@ fn an_hours_mining_published_as_ten_minutes() {
     // From half an hour before the epoch's middle to half an hour after it.
     let tips: Vec<_> = (9..16).map(tip).collect();
     assert_eq!(twelve(&tips).lie(&options()), "not-the-tip");
+}
+
+#[test]
+fn an_hours_mining_on_one_block_published_as_ten_minutes_is_told_by_when_it_is_seen() {
+    // The block was the tip in the epoch, and mining on it went on for fifty minutes more. No header shows that.
+    let files = twelve(&[tip(12); 6]);
+    let lane = files.verify(&options()).unwrap().lanes.remove(0);
+    assert_eq!((lane.dated_shares, lane.hashrate_at_least), (Some(lane.shares), None));
+    let seen = |secs: u64| Options { now_us: Some(secs * 1_000_000), ..options() };
+    let work = lane.house_work;
+    let over = |secs| Some(Hashrate::of(work, Duration::from_secs(secs)));
+    assert_eq!(Some(lane.hashrate), over(3 * LENGTH));
+    // As long as the epochs were, at least; then for as long as it may have taken.
+    for (secs, until) in [(0, 13), (13, 13), (18, 18)] {
+        let lane = files.verify(&seen(secs * LENGTH)).unwrap().lanes.remove(0);
+        assert_eq!(lane.hashrate_at_least, over((until - 10) * LENGTH), "read at {secs}");
+    }
+    let said = files.verify(&seen(18 * LENGTH)).unwrap().to_string();
+    assert!(said.contains("if it was done until a witness saw it or you read it"), "{said}");
 }
 
 #[test]

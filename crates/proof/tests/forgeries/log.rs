@@ -112,6 +112,17 @@ lies! {
             })
             .collect()
     });
+    a_bundle_of_entries_that_is_cut: "entries-malformed", "cut short", {
+        let mut files = honest();
+        let name = files.0.keys().find(|n| n.starts_with("tile/entries/")).unwrap().clone();
+        files.0.get_mut(&name).unwrap().pop();
+        files
+    };
+    a_head_longer_than_any: "file-too-long", "too long", {
+        let mut files = honest();
+        files.0.get_mut("checkpoint").unwrap().extend([b'x'; 16_384]);
+        files
+    };
     a_name_with_a_control_character: "checkpoint-malformed", "bad signature line", {
         let mut files = honest();
         files.0.get_mut("checkpoint").unwrap().extend("\u{2014} a\u{7f} AAAAAAAA\n".bytes());

@@ -3,6 +3,8 @@
 //! check away fails a test that names it.
 #![allow(clippy::unwrap_used, missing_docs)]
 
+#[path = "../world/statement.rs"]
+mod statement;
 #[path = "../world/mod.rs"]
 mod world;
 
@@ -25,6 +27,7 @@ mod good;
 mod history;
 mod log;
 mod merged;
+mod named;
 mod places;
 mod receipts;
 mod series;

@@ -6,6 +6,7 @@ use ed25519_dalek::SigningKey;
 use gruve_proof::log::KeyChange;
 use gruve_proof::places::{HouseFee, Payees, Places};
 use gruve_proof::record::RecordJob;
+use gruve_proof::share::Canonical;
 use gruve_proof::summary::FileRef;
 use gruve_proof::verify::Options;
 use gruve_units::{AccountId, Bps, EpochNumber};
@@ -70,15 +71,15 @@ fn with_late(script: [u8; 3], whose: Option<AccountId>) -> World {
     w
 }
 
-/// An honest log of places, owners, late work that pays one, and work under two keys.
-pub(crate) fn whole() -> Files {
+/// An honest log of places, owners, late work that pays one, and work under two keys; the shares of its last epoch.
+pub(crate) fn whole() -> (World, Vec<Canonical>) {
     let mut w = with_late(OWN, Some(owner(2)));
     let (at, new) = (w.entries.len() as u64, SigningKey::from_bytes(&[2; 32]));
     w.entries.push(KeyChange::sign(&w.origin, at, &w.key, &new).canonical());
     w.key = new;
-    let last = by_the_house(&mut w, 14);
+    let mut last = by_the_house(&mut w, 14);
     w.close(&last);
-    w.publish()
+    (w, last.sections.remove(0).1)
 }
 
 fn by_the_house(w: &mut World, epoch: u64) -> Closing {
@@ -209,6 +210,8 @@ fn another_part_for_the_house_than_published_is_a_lie() {
         &[(198_999, OWN), (1_001, HOUSE)],
         &[(119_401, OWN), (599, HOUSE)],
         &[(u64::MAX, OWN), (u64::MAX, HOUSE)],
+        // The right part, of more than any chain pays.
+        &[(u64::MAX, OWN), (u64::MAX / 199, HOUSE)],
     ] {
         told("fee-unpublished", "another part", &split(outputs));
     }

@@ -399,39 +399,65 @@ class Lane:
         return checkpoints
 
     def list_of(self, folder, name, named):
-        """The list of places in that file; the last few are kept."""
+        """The places in that file; the last few are kept."""
         if named not in self.lists:
             if len(self.lists) > 8:
                 self.lists.clear()
-            self.lists[named] = read_places(folder, name, named)
+            self.lists[named] = Places(folder, name, named)
         return self.lists[named]
 
-    def threshold(self, first, last):
-        """The highest threshold of an entry whose checkpoint jobs of these epochs may hold."""
-        highest, behind = 0, 0
-        for e in reversed([e for e in self.entries if e.epoch + 2 <= last]):
-            if behind > 6:
-                break
+    def highest_threshold(self, first, last):
+        """The highest of opened shares that may bind a share of these epochs: see K in the document, for each of them."""
+        highest, with_work = 0, 0
+        for e in reversed(self.entries):
+            if e.epoch + 2 > last:
+                continue
             highest = max(highest, e.rules[2])
-            behind += e.epoch + 2 <= first and bool(e.shares or e.house or e.others)
+            with_work += e.epoch + 2 <= first and bool(e.shares or e.house or e.others)
+            if with_work == 7:
+                break
         return highest
 
-def read_places(folder, lane, named):
-    """The hashes of places to which jobs may pay that hold the entry's checkpoint."""
-    what = "places of " + lane.decode()
-    r = Reader(folder.data(*named), what)
-    form = r.take(8)
-    need(form in (b"GRUVPLC1", b"GRUVPLC2", b"GRUVPLC3"), f"{what}: of no known form")
-    need(r.text() == lane, f"{what}: of another lane")
-    fee = (r.number(2, 9999, "fee"), r.number(8)) if form != b"GRUVPLC1" else (0, 0)
-    need(fee[0] or form == b"GRUVPLC1" or form == b"GRUVPLC3" and not fee[1],
-         f"{what}: a form with a fee that names none")
-    count = r.number(4, 1024, "number of places")
-    need(count, f"{what}: none")
-    places = [r.take(32) for _ in range(count)]
-    r.end()
-    need(all(a < b for a, b in zip(places, places[1:])), f"{what}: places out of order")
-    return set(places), fee, form == b"GRUVPLC3"
+class Places:
+    """To whom jobs may pay that hold an entry's checkpoint: the file that the entry names."""
+    def __init__(self, folder, lane, named):
+        r = Reader(folder.data(*named), "places of " + lane.decode())
+        form = r.take(8)
+        need(form in (b"GRUVPLC1", b"GRUVPLC2", b"GRUVPLC3"), f"{r.what}: of no known form")
+        need(r.text() == lane, f"{r.what}: of another lane")
+        # Without a fee the house has nothing of a block that pays an owner.
+        self.lane, self.fee, self.least = lane, 0, 0
+        # Several scripts in published parts are named in the third form alone, which may do without a fee.
+        self.has_parts = form == b"GRUVPLC3"
+        if form != b"GRUVPLC1":
+            self.fee, self.least = r.number(2, 9999, "fee"), r.number(8)
+            need(self.fee or self.has_parts and not self.least, f"{r.what}: a form with a fee that names none")
+        listed = [r.take(32) for _ in range(r.number(4, 1024, "number of places"))]
+        r.end()
+        need(listed, f"{r.what}: none")
+        need(all(a < b for a, b in zip(listed, listed[1:])), f"{r.what}: out of order, or one twice")
+        self.listed = frozenset(listed)
+
+    def has(self, kind, ident, script):
+        return sha(b"gruve place 1\0", be(len(self.lane), 1), self.lane, be(kind, 1), ident, script) in self.listed
+
+    def check(self, scripts, values, owner, what):
+        """Whom a job's block would pay for a share of `owner` (None: the house), and how much (None: a header does not say)."""
+        own = [self.has(0, bytes(16), script) for script in scripts]
+        shared = None
+        if self.has_parts and owner is not None and values is not None:
+            shared = partners([(s, v) for s, v, is_house in zip(scripts, values, own) if not is_house])
+        if shared is None or not self.has(2, owner, shared):
+            for script, is_house in zip(scripts, own):
+                need(is_house or owner is not None and self.has(1, owner, script),
+                     f"{what}: pays to a place that was not published before for such a share")
+        if all(own) or values is None:
+            return
+        whole = sum(values)
+        need(whole < 1 << 64, f"{what}: the house takes another part of more than there is")
+        fee = whole * self.fee // 10000
+        need(sum(v for v, is_house in zip(values, own) if is_house) == (fee if fee >= self.least else 0),
+             f"{what}: pays the house another part than was published before")
 
 def partners(own):
     """Outputs of one owner, by script and value, as its place has them: how many, the scripts, and the parts of all but the
@@ -443,28 +469,6 @@ def partners(own):
     if sum(parts) >= 10000 or any(whole * p // 10000 != value for p, (_, value) in zip(parts, own[1:])):
         return None
     return be(len(own), 1) + b"".join(be(len(s), 4) + s for s, _ in own) + b"".join(be(p, 2) for p in parts)
-
-def check_paid(job, owner, entry, listed):
-    """A block of this job pays only what was published before: places of the house, or of the share's own owner; where it
-    pays an owner, the house gets the fee."""
-    places, (bps, least), has_parts = listed
-    def is_place(kind, what):
-        return sha(b"gruve place 1\0", be(len(entry.lane), 1), entry.lane, kind, what) in places
-    def is_published(script, whose):
-        return is_place(b"\1" + whose if whose else bytes(17), script)
-    house = [is_published(script, None) for script in job["paid"]]
-    shared = None
-    if has_parts and owner and "values" in job:
-        shared = partners([(s, v) for s, v, own in zip(job["paid"], job["values"], house) if not own])
-    if not shared or not is_place(b"\2" + owner, shared):
-        for script, own in zip(job["paid"], house):
-            need(own or owner and is_published(script, owner),
-                 f"{job['what']}: pays to a place that was not published before")
-    if "values" in job and not all(house):
-        whole = sum(job["values"])
-        fee = whole * bps // 10000
-        need(sum(v for v, own in zip(job["values"], house) if own) == (fee if fee >= least else 0),
-             f"{job['what']}: pays the house another part than was published before")
 
 def check_sold(folder, entry):
     """The file of contracts against the entry; gives the contracts' allocated work for the allocation tree."""
@@ -555,48 +559,53 @@ def read_header(job, height):
 TAG = b"\xfa\xbe\x6d\x6d"
 
 def is_target(bits):
-    """Whether compact bits stand for a number above 0 of at most 256 bits."""
-    size, mantissa = bits >> 24, bits & 0x7FFFFF
-    value = mantissa >> 8 * (3 - size) if size <= 3 else mantissa << 8 * (size - 3)
-    return not bits & 0x800000 and 0 < value < 1 << 256
+    """Whether compact bits are a target that a hash can reach or miss."""
+    size, mantissa = bits >> 24, bits & 0xFFFFFF
+    target = mantissa << 8 * (size - 3) if size >= 3 else mantissa >> 8 * (3 - size)
+    return mantissa < 0x800000 and 0 < target < 1 << 256
 
 def read_aux(r, what, chains):
-    """The blocks of other chains that a job names: (id of the chain, hash, target)."""
+    """The blocks of other chains that a job is for: (chain, hash, target) of each. `chains` are those of the record so far,
+    with the names of their coins."""
     blocks = []
     for _ in range(r.number(1, 32, "number of blocks of other chains")):
-        chain = r.number(4)
-        need(not blocks or blocks[-1][0] < chain, f"{what}: chains out of order")
-        coin = r.take(r.number(1))
+        chain, coin = r.number(4), r.text()
         need(re.fullmatch(rb"[A-Z0-9]{1,16}", coin), f"{what}: bad name of a coin")
+        need(not blocks or blocks[-1][0] < chain, f"{what}: blocks of other chains out of order, or two of one")
         blocks.append((chain, r.take(32), r.number(4)))
+        r.take(8)  # its height: the operator's word
         chains.add((chain, coin))
-        need(len(chains) <= 32, f"{what}: more chains than one record may name")
-        r.take(8)  # height on that chain: like its target, the operator's word
+        need(len(chains) <= 32, f"{r.what}: more chains than one record may name")
     return blocks
 
 def check_aux(job):
-    """The script's tag commits to the blocks that are named, and to nothing else: their tree is made again."""
-    what, blocks, (_, _, start, stop) = job["what"], job["aux"], job["stamp"]
-    script = (job["head"] + bytes(job["extra"]) + job["tail"])[start:stop]
-    if not blocks:
-        need(TAG not in script, f"{what}: commits to blocks that are not named")
+    """The coinbase commits to the blocks that the job names, and to nothing beside them."""
+    what = job["what"]
+    start, stop = job["stamp"][2:]
+    coinbase, extra_from = job["head"] + bytes(job["extra"]) + job["tail"], len(job["head"])
+    tag = coinbase.find(TAG, start, stop)
+    if not job["aux"]:
+        need(tag < 0, f"{what}: commits to blocks that are not named")
         return
-    need(TAG in script, f"{what}: no merge-mining tag")
-    need(script.count(TAG) == 1, f"{what}: two merge-mining tags")
-    at, rolled = script.index(TAG), len(job["head"]) - start
-    whole = at + 44 <= len(script) and (at + 44 <= rolled or rolled + job["extra"] <= at)
-    size, nonce = int.from_bytes(script[at + 36:at + 40], "little"), int.from_bytes(script[at + 40:at + 44], "little")
-    need(whole and size.bit_count() == 1 and size <= 1 << 30, f"{what}: its tag is cut or of no size that a tree has")
-    level, empty, mask = {}, ZERO, (1 << 32) - 1
-    for chain, block, _ in blocks:
-        slot = ((nonce * 1103515245 + 12345 + chain & mask) * 1103515245 + 12345 & mask) % size
+    need(tag >= 0, f"{what}: no merge-mining tag")
+    need(coinbase.count(TAG, start, stop) == 1, f"{what}: two merge-mining tags")
+    at, end = tag + 4, tag + 44
+    need(end <= stop, f"{what}: its tag is cut by the end of the script")
+    need(end <= extra_from or extra_from + job["extra"] <= at, f"{what}: its tag is cut by the extranonce")
+    size, nonce = struct.unpack("<II", coinbase[at + 32:end])
+    height = size.bit_length() - 1
+    need(size and size == 1 << height and height <= 30, f"{what}: its tag is cut, or of no size that a tree has")
+    level = {}
+    for chain, block, _ in job["aux"]:
+        r = (nonce * 1103515245 + 12345 + chain) % (1 << 32)
+        slot = (r * 1103515245 + 12345) % (1 << 32) % size
         need(slot not in level, f"{what}: two chains have one slot")
         level[slot] = block
-    while size > 1:
-        pairs = {place // 2 for place in level}
-        level = {p: sha2(level.get(2 * p, empty) + level.get(2 * p + 1, empty)) for p in pairs}
-        empty, size = sha2(empty + empty), size // 2
-    need(level[0][::-1] == script[at + 4:at + 36], f"{what}: commits to other blocks than are named")
+    nothing = ZERO
+    for _ in range(height):  # only what is not like the nodes of empty slots is kept
+        level = {i: sha2(level.get(2 * i, nothing) + level.get(2 * i + 1, nothing)) for i in {slot // 2 for slot in level}}
+        nothing = sha2(nothing + nothing)
+    need(level[0] == coinbase[at:at + 32][::-1], f"{what}: commits to other blocks than are named")
 
 def read_jobs(r, count, algorithm, merged):
     jobs, begin, epochs, chains = [], r.at, set(), set()
@@ -731,7 +740,8 @@ def read_section(folder, r, epoch, count, jobs, owners, work, lane, entry, origi
             seen.add(digest)
             owner = owners[whose[i] - 1] if whose[i] else None
             if checkpoints[job["known"]][2] and owner not in job.setdefault("paid for", set()):
-                check_paid(job, owner, entry, lane.list_of(folder, entry.lane, checkpoints[job["known"]][2]))
+                places = lane.list_of(folder, entry.lane, checkpoints[job["known"]][2])
+                places.check(job["paid"], job.get("values"), owner, job["what"])
                 job["paid for"].add(owner)
             work[owner] = work.get(owner, 0) + (1 << counted)
             leaf = sha(b"\0", be(job["number"], 8), be(kind, 1), be(job["extra"], 1), extranonce.ljust(12, b"\0"),
@@ -839,10 +849,10 @@ def check_reserves(r, number, places, leaves, shown):
     need(not before or size > before, f"{what}: signed before the statement before was in the log")
     need(r.take(32) == hash_root(leaves[:size]), f"{what}: root is not that of a beginning of this log")
     need(r.number(1) == len(shown), f"{what}: not the assets that the statement shows")
-    coins = set()  # of all assets: two names of one must not show a coin twice
+    coins, accounts = set(), set()  # of all assets: two names of one must not show a coin or an account twice
     for name, how, reserves in shown:
         need(asset_name(r) == name and r.number(1) == how, f"{what}: not the assets that the statement shows")
-        r.take(40)  # height and hash of the block: for somebody with a node
+        block = r.take(40)  # height and hash: for somebody with a node
         total, last = 0, b""
         for _ in range(r.number(4, 65536, "number of holders")):
             holder = r.take(r.number(1, 75, "length of a script"))
@@ -853,6 +863,8 @@ def check_reserves(r, number, places, leaves, shown):
             need(signature and all(32 < c < 127 for c in signature), f"{what}: a holder's signature is no text")
             if how == 2:
                 need(re.fullmatch(rb"(0x)?[0-9a-fA-F]{128}(00|01|1[bBcC])", signature), f"{what}: a bad form of signature")
+                need((holder, block) not in accounts, f"{what}: an account shown twice at one block")
+                accounts.add((holder, block))
                 total += r.number(16)
                 continue
             count, last_coin = r.number(4), (b"", 0)
@@ -867,59 +879,59 @@ def check_reserves(r, number, places, leaves, shown):
     r.end()
 
 # ---- What gateways accepted ------------------------------------------------------------------------------------
-def read_accepted(folder, name, lane, number, origin, keys):
-    """A signed note; gives the epochs in which its shares may be counted, its time, and (leaf, level) of each."""
-    text, gap, tail = folder.text(name, 16384).partition("\n\n")
-    lines = text.split("\n")
-    numbers = r"(0|[1-9][0-9]{0,19})"
-    need(re.fullmatch(r"[a-z][a-z0-9-]{0,15}", lane) and re.fullmatch(numbers, number), f"{name}: not a note of acceptance")
-    need(gap and len(lines) == 8 and re.fullmatch("gruve accepted [12]", lines[0]), f"{name}: not a note of acceptance")
-    width = 33 if lines[0][-1] == "2" else 32
-    need(lines[1:4] == [origin.decode(), lane, number], f"{name}: of another log, lane or number")
-    epochs = re.fullmatch(f"{numbers} {numbers}", lines[4])
-    need(epochs and re.fullmatch(f"{numbers} {numbers}", lines[5]) and re.fullmatch(numbers, lines[6]), f"{name}: bad numbers")
-    match = re.fullmatch("— " + NAME + r" ([A-Za-z0-9+/=]+)\n", tail)
-    need(match and match[1].encode() == origin, f"{name}: not one line of signature of this log")
-    raw = unbase64(match[2], name)
-    good = [key for key in keys if raw[:4] == key_id(origin, key) and signed(key, (text + "\n").encode(), raw[4:])]
-    need(good, f"{name}: no key of this log has signed it")
-    need(all(int(n) < 1 << 64 for line in lines[3:7] for n in line.split(" ")), f"{name}: bad numbers")
-    count = int(lines[6])
-    need(count <= 1 << 20, f"{name}: of too many shares")
-    data = folder.read(name + ".leaves", width * count, width * count)
-    leaves = [data[i:i + width] for i in range(0, len(data), width)]
-    hashes = leaves if width == 32 else [sha(b"\0", leaf) for leaf in leaves]
-    need(hash_root(hashes) == unbase64(lines[7], name), f"{name}: other leaves than those of the signed root")
-    first, last = int(epochs[1]), int(epochs[2])
-    since, until = map(int, lines[5].split(" "))
-    need(first <= last and since <= until, f"{name}: said to be due at another time")
-    return first, last, until, [(leaf[:32], leaf[32] if width == 33 else 0) for leaf in leaves]
+class Accepted:
+    """A gateway's signed note: which shares it accepted of a lane, and in which epochs they may be counted."""
+    def __init__(self, folder, lane, number, origin, keys):
+        name = f"accepted/{lane}/{number}"
+        note = folder.text(name, 16384)
+        need(not any(ord(c) < 32 and c != "\n" for c in note), f"{name}: control characters")
+        text, _, tail = note.partition("\n\n")
+        lines, line = (text + "\n").split("\n"), re.fullmatch("— " + NAME + r" ([A-Za-z0-9+/=]+)\n", tail)
+        need(len(lines) == 9 and line, f"{name}: not a signed note of eight lines with one signature")
+        form, named, of_lane, own, due, between, count, root, _ = lines
+        need(form in ("gruve accepted 1", "gruve accepted 2"), f"{name}: wrong beginning")
+        need(named.encode() == origin and of_lane == lane and own == number, f"{name}: of another log, lane or place")
+        plain = "(0|[1-9][0-9]{0,19})"
+        due, between = re.fullmatch(f"{plain} {plain}", due), re.fullmatch(f"{plain} {plain}", between)
+        need(due and between and all(re.fullmatch(plain, n) for n in (own, count)), f"{name}: numbers in another form")
+        self.first, self.last, since, self.until = int(due[1]), int(due[2]), int(between[1]), int(between[2])
+        need(max(self.last, self.until, int(own)) < 1 << 64 and int(count) <= 1 << 20, f"{name}: a number that is too large")
+        need(self.first <= self.last and since <= self.until, f"{name}: said to be due at another time")
+        raw = unbase64(line[2], f"{name}: signature")
+        of_id = [key for key in keys if line[1].encode() == origin and raw[:4] == key_id(origin, key)]
+        need(any(signed(key, (text + "\n").encode(), raw[4:]) for key in of_id), f"{name}: not signed by a key of the log")
+        # Signed: now its leaves.
+        width = 33 if form.endswith("2") else 32
+        data = folder.read(f"{name}.leaves", width * int(count), width * int(count))
+        parts = [data[at:at + width] for at in range(0, len(data), width)]
+        need(unbase64(root, f"{name}: root") == hash_root([sha(b"\0", p) for p in parts] if width == 33 else parts),
+             f"{name}: other leaves than those that were signed")
+        self.shares, self.name = [(p[:32], p[32] if width == 33 else 0) for p in parts], name
 
 def check_accepted(folder, lanes, origin, keys):
-    """Shares that gateways signed for stand in the record, where all shares of their epochs are opened by now."""
-    place, checked = os.path.join(folder.path, "accepted"), 0
-    for lane in sorted(os.listdir(place)) if os.path.isdir(place) else []:
-        if lane.startswith("."):
+    """Every share that was signed for and is due is in a record. Gives the number of those that were found there."""
+    found, top = 0, os.path.join(folder.path, "accepted")
+    for name in sorted(os.listdir(top)) if os.path.isdir(top) else []:
+        if name.startswith("."):
             continue
-        for number in sorted(os.listdir(os.path.join(place, lane))):
+        need(re.fullmatch(r"[a-z][a-z0-9-]{0,15}", name), f"accepted/{name}: not the notes of a lane")
+        lane = lanes.get(name.encode())
+        for number in sorted(os.listdir(os.path.join(top, name))):
             if number.startswith(".") or number.endswith(".leaves") or number == "range":
                 continue
-            name = f"accepted/{lane}/{number}"
-            first, last, until, leaves = read_accepted(folder, name, lane, number, origin, keys)
-            own = lanes.get(lane.encode())
-            if own is None:
+            note = Accepted(folder, name, number, origin, keys)
+            if lane is None:
                 continue
-            at = until // own.entries[-1].length
-            need(at <= last <= at + 1, f"{name}: said to be due at another time")
-            if own.entries[-1].epoch < last:
-                continue
-            if all(e.proven for e in own.entries if first <= e.epoch <= last):
-                # Those below the threshold need not be in the sample that is opened.
-                due = [leaf for leaf, level in leaves if level >= own.threshold(first, last)]
-                checked += len(due)
-                missing = sum(leaf not in own.leaves for leaf in due)
-                need(not missing, f"accepted/{lane}/{number}: {missing} shares that a gateway signed for are not in the record")
-    return checked
+            end = note.until // lane.entries[0].length
+            need(note.last in (end, end + 1), f"{note.name}: said to be due at another time")
+            found += sum(leaf in lane.leaves for leaf, _ in note.shares)
+            if lane.entries[-1].epoch < note.last or not all(
+                    e.proven for e in lane.entries if note.first <= e.epoch <= note.last):
+                continue  # nothing is due, or nobody can say
+            threshold = lane.highest_threshold(note.first, note.last)
+            missing = sum(level >= threshold and leaf not in lane.leaves for leaf, level in note.shares)
+            need(not missing, f"{note.name}: {missing} shares that a gateway signed for are not in the record")
+    return found
 
 # ---- The whole -------------------------------------------------------------------------------------------------
 def read_head(raw, name, key):

@@ -39,6 +39,26 @@ pub(crate) fn equal(messages: &Messages<'_>, out: &mut [[u8; 32]]) {
     }
 }
 
+/// SHA-256 (once) of messages that are padded already.
+pub(crate) fn padded<const BLOCKS: usize>(messages: &[[[u8; 64]; BLOCKS]], out: &mut [[u8; 32]]) {
+    assert!(super::has_sha(), "chosen only where the SHA extensions were detected");
+    let mut at = 0;
+    macro_rules! groups {
+        ($streams:literal) => {
+            while let Some(out) = out[at..].first_chunk_mut::<$streams>()
+                && let Some(messages) = messages.get(at..).and_then(<[_]>::first_chunk)
+            {
+                // SAFETY: the SHA extensions, SSSE3 and SSE4.1 were detected, above.
+                unsafe { padded_group::<$streams, BLOCKS>(messages, out) };
+                at += $streams;
+            }
+        };
+    }
+    groups!(4);
+    groups!(2);
+    groups!(1);
+}
+
 /// See [`crate::lanes::merkle_level`].
 pub(crate) fn nodes(nodes: &mut [[u8; 32]], siblings: &[[u8; 32]]) {
     assert!(super::has_sha(), "chosen only where the SHA extensions were detected");
@@ -251,6 +271,22 @@ fn equal_group<const S: usize>(
     } else {
         hash_again(&states, out);
     }
+}
+
+#[target_feature(enable = "sha,ssse3,sse4.1")]
+fn padded_group<const S: usize, const BLOCKS: usize>(
+    messages: &[[[u8; 64]; BLOCKS]; S],
+    out: &mut [[u8; 32]; S],
+) {
+    let mut states = [state_of(&IV); S];
+    let mut blocks = [&[0; 64]; S];
+    for i in 0..BLOCKS {
+        for (block, message) in blocks.iter_mut().zip(messages) {
+            *block = &message[i];
+        }
+        compress(&mut states, load(blocks));
+    }
+    write(&states, out);
 }
 
 #[target_feature(enable = "sha,ssse3,sse4.1")]

@@ -134,7 +134,12 @@ impl Running {
     }
 
     #[allow(clippy::cast_precision_loss)]
-    pub(super) fn verdict(self, lane: LaneId, now_us: Option<u64>) -> LaneVerdict {
+    pub(super) fn verdict(
+        self,
+        lane: LaneId,
+        now_us: Option<u64>,
+        seen_us: Option<u64>,
+    ) -> LaneVerdict {
         let silent_epochs = now_us.map_or(0, |now| self.silent(now));
         let first = self.first.unwrap_or_default();
         let span = self.last.0.saturating_sub(first.0).saturating_add(1);
@@ -142,6 +147,8 @@ impl Running {
         let since = self.since.unwrap_or(first);
         let worked = time(self.last.0.saturating_sub(since.0).saturating_add(1));
         let all = self.house.checked_add(self.other).unwrap_or(Hashes(u128::MAX));
+        let until = |seen: u64| seen.saturating_sub(since.0.saturating_mul(self.length_us));
+        let until_seen = |seen| worked.max(Duration::from_micros(until(seen)));
         let effective = effective_shares(&self.classes);
         let recent: u128 = self.recent.iter().map(|(_, w)| w.0).fold(0, u128::saturating_add);
         // Epochs in which nothing was proven count as zero.
@@ -165,6 +172,7 @@ impl Running {
             house_work: self.house,
             other_work: self.other,
             hashrate: Hashrate::of(all, worked),
+            hashrate_at_least: seen_us.map(|seen| Hashrate::of(all, until_seen(seen))),
             error_percent: error_percent(effective),
             effective_shares: effective,
             sold: Hashrate(self.sold),

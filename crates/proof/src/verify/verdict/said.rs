@@ -146,6 +146,7 @@ impl Verdict {
                 .push("balances and reserves: the log has no statement of funds".to_owned()),
             Some(funds) => {
                 self.remarks.extend(funds.short());
+                self.remarks.extend(funds.told().iter().cloned());
                 self.not_proven.extend(funds.not_proven());
             }
         }

@@ -59,6 +59,12 @@ impl fmt::Display for LaneVerdict {
             "  proven    {} \u{b1} {:.2} %, from {} shares",
             self.hashrate, self.error_percent, self.shares
         )?;
+        if let Some(least) = self.hashrate_at_least {
+            writeln!(
+                f,
+                "  at least  {least}, if it was done until a witness saw it or you read it"
+            )?;
+        }
         writeln!(
             f,
             "  work      {} hashes of the house, {} of owners",
@@ -68,8 +74,8 @@ impl fmt::Display for LaneVerdict {
             self.sold_by_proven.map_or_else(|| "-".to_owned(), |r| format!("{:.1} %", r * 100.0));
         writeln!(
             f,
-            "  sold      {} under contract, {ratio} of the house's proven {}",
-            self.sold, self.house_hashrate
+            "  sold      {} under contract, {} on average of a day; {ratio} of the house's proven {}",
+            self.sold, self.sold_mean, self.house_hashrate
         )?;
         writeln!(
             f,
