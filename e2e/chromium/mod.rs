@@ -173,8 +173,12 @@ fn words_of(language: &str) -> BTreeMap<String, String> {
     }
     let file = format!("{}/../web/words/{language}.toml", env!("CARGO_MANIFEST_DIR"));
     let file: toml::Table = std::fs::read_to_string(file).unwrap().parse().unwrap();
-    let words = file["words"].as_table().unwrap();
-    words.iter().filter_map(|(k, v)| Some((k.clone(), v.as_str()?.to_owned()))).collect()
+    let words = ["words", "messages"].map(|part| file[part].as_table().unwrap());
+    words
+        .into_iter()
+        .flatten()
+        .filter_map(|(k, v)| Some((k.clone(), v.as_str()?.to_owned())))
+        .collect()
 }
 
 fn from_here(path: &str) -> PathBuf {

@@ -50,7 +50,10 @@ pub struct House {
     _program: Child,
 }
 
-fn toml(http: u16) -> String {
+/// What the house of all journeys asks of accounts.
+const ACCOUNTS: &str = "change_delay = \"3s\"\npayout_delay = \"0s\"";
+
+fn toml(http: u16, accounts: &str) -> String {
     let (stratum, node, mail, desk) = (http + 1, http + 2, http + 3, http + 4);
     let mut toml = format!(
         r#"
@@ -69,8 +72,7 @@ port = {mail}
 security = "none"
 from = "Nordlys Mining <post@nordlys.example>"
 [accounts]
-change_delay = "3s"
-payout_delay = "0s"
+{accounts}
 [[bank]]
 asset = "EUR"
 iban = "DE89 3704 0044 0532 0130 00"
@@ -165,15 +167,20 @@ fn kept_while_this_runs(folder: &Path, args: &[&str], log: &Path) -> Child {
 impl House {
     /// The house, opened by whoever asks first.
     pub async fn open() -> &'static House {
-        HOUSE.get_or_init(House::begin).await
+        HOUSE.get_or_init(|| House::begin(ACCOUNTS)).await
     }
 
     /// Another one, for who leaves things behind that others' journeys would find. It ends with the test's program, too.
     pub async fn of_its_own() -> &'static House {
-        Box::leak(Box::new(House::begin().await))
+        House::with_accounts(ACCOUNTS).await
     }
 
-    async fn begin() -> House {
+    /// The same with other rules for accounts, as the configuration says them.
+    pub async fn with_accounts(rules: &str) -> &'static House {
+        Box::leak(Box::new(House::begin(rules).await))
+    }
+
+    async fn begin(accounts: &str) -> House {
         let folder = tempfile::tempdir().unwrap().keep();
         let http = free_ports(5);
         let home = format!("http://127.0.0.1:{http}");
@@ -197,7 +204,7 @@ impl House {
         let (at, house) = (http + 4, home.clone());
         let desk = background.spawn(async move { Desk::open(at, &house).await }).await.unwrap();
         let config = folder.join("gruve.toml");
-        std::fs::write(&config, toml(http)).unwrap();
+        std::fs::write(&config, toml(http, accounts)).unwrap();
         let config = config.to_str().unwrap().to_owned();
         let log = folder.join("house.log");
         let running = kept_while_this_runs(&folder, &["serve", "--config", &config], &log);

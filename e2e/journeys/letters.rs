@@ -39,6 +39,13 @@ impl Letters {
         words.filter(|w| w.contains(&at)).map(str::to_owned).next()
     }
 
+    /// Whether somebody was written these words, wherever their lines were broken.
+    pub fn says(&self, to: &str, words: &str) -> bool {
+        let all = self.0.lock().unwrap();
+        let whole = |l: &Letter| l.body.split_whitespace().collect::<Vec<_>>().join(" ");
+        all.iter().any(|l| l.to == to && whole(l).contains(words))
+    }
+
     fn hear(&self, stream: &TcpStream) -> Option<()> {
         let mut answer = stream;
         let mut lines = BufReader::new(stream).lines();

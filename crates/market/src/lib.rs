@@ -129,7 +129,7 @@ pub use offers::{OFFER_MIGRATIONS, OFFERS_MAX, Offer, OfferStanding};
 pub use owed::{Choice, OwedLine};
 pub use papers::PAPER_MIGRATIONS;
 pub use pause::PauseDecision;
-pub use price::{PRICE_MAX, PriceRecord, SpotPrice, in_coin};
+pub use price::{LastWord, PRICE_MAX, PriceRecord, SpotPrice, in_coin};
 pub use proven_now::ProvenNow;
 pub use read::{CONTRACTS_MAX, DELIVERED_MAX, ROWS_MAX, SettlementPlace};
 pub use record::{RECORD_MIGRATIONS, RecordSink};

@@ -28,6 +28,8 @@ statements! {
         VALUES ($1, $2, $3, $4) ON CONFLICT (source, asset, at) DO NOTHING";
     REPORTS = "SELECT source, at, usd_micro FROM market_price_reports
         WHERE asset = $1 AND at > $2 AND at <= $3 ORDER BY source, at";
+    LAST_REPORT = "SELECT at, usd_micro FROM market_price_reports
+        WHERE source = $1 AND asset = $2 ORDER BY at DESC LIMIT 1";
     TRIM_REPORTS = "DELETE FROM market_price_reports WHERE asset = $1 AND at < $2";
     PUT_PRICE = "INSERT INTO market_prices (asset, instant, usd_micro, sources, recorded_at)
         VALUES ($1, $2, $3, $4, $5) ON CONFLICT (asset, instant) DO NOTHING";

@@ -48,6 +48,19 @@ pub struct SpotPrice {
     pub told: Timestamp,
 }
 
+/// A configured source, and what it told last.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LastWord {
+    /// Its name.
+    pub source: String,
+    /// Whose price it tells.
+    pub asset: Asset,
+    /// Whether a person types it.
+    pub is_by_hand: bool,
+    /// When it told what, in millionths of a dollar for a whole coin; of the last thirty days.
+    pub told: Option<(Timestamp, i64)>,
+}
+
 /// What one source said.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Report {
@@ -133,6 +146,30 @@ impl Market {
             tx.execute(life_sql::TRIM_REPORTS, &params![asset, now.minus(KEEP)]).await?;
             Ok(())
         })
+    }
+
+    /// What each configured source told last, in the order of the configuration.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn last_words(&self) -> Result<Vec<LastWord>> {
+        let mut tx = self.store().read().await?;
+        let mut all = Vec::new();
+        for s in &self.config().prices.sources {
+            let last = tx
+                .fetch_optional(life_sql::LAST_REPORT, &params![s.name.as_str(), s.asset])
+                .await?;
+            let told =
+                last.map(|row| Ok::<_, MarketError>((row.get("at")?, row.get("usd_micro")?)));
+            all.push(LastWord {
+                source: s.name.clone(),
+                asset: s.asset,
+                is_by_hand: s.url.is_none(),
+                told: told.transpose()?,
+            });
+        }
+        tx.rollback().await?;
+        Ok(all)
     }
 
     /// The newest recorded prices of a coin, newest first.

@@ -23,6 +23,9 @@ use tokio::sync::{Barrier, mpsc};
 
 /// Where nothing else is asked for.
 const VIEWERS: usize = 1_000;
+/// A customer's contracts, and the epochs of each: a few, and as many as the overview's own measure has.
+const FEW: (usize, u32) = (5, 6);
+const MANY: (usize, u32) = (200, 60);
 /// Changes of each measure.
 const CHANGES: usize = 5;
 /// Nothing here takes so long unless it never ends.
@@ -30,23 +33,27 @@ const PATIENCE: Duration = Duration::from_secs(120);
 
 fn main() {
     let args: Vec<String> = std::env::args().collect();
-    let work = args.iter().any(|a| a == "serve");
+    let mut work = args.iter().skip_while(|a| *a != "serve").skip(1);
+    let contracts = work.next().zip(work.next());
     let asked = args.iter().skip_while(|a| *a != "--viewers").nth(1);
     let viewers = asked.map_or(VIEWERS, |n| n.parse().expect("--viewers takes a number"));
-    let mut builder = match work {
-        true => tokio::runtime::Builder::new_current_thread(),
-        false => tokio::runtime::Builder::new_multi_thread(),
+    let mut builder = match contracts {
+        Some(_) => tokio::runtime::Builder::new_current_thread(),
+        None => tokio::runtime::Builder::new_multi_thread(),
     };
     let runtime = builder.enable_all().build().unwrap();
-    if work { runtime.block_on(serve()) } else { runtime.block_on(measure(viewers)) }
+    match contracts {
+        Some((n, term)) => runtime.block_on(serve(n.parse().unwrap(), term.parse().unwrap())),
+        None => runtime.block_on(measure(viewers)),
+    }
 }
 
 /// The house: says where it is and who its customer is, then beats for each line that it is given.
-async fn serve() {
+async fn serve(contracts: usize, term: u32) {
     let house = House::new().await;
     house.epochs(9).await;
     let me = Program::signed_up(&house.app, "kari").await;
-    with_contracts(&house, &me, 5, 6).await;
+    with_contracts(&house, &me, contracts, term).await;
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     println!("{} {}", listener.local_addr().unwrap(), me.token.unwrap());
     let (over, ended) = tokio::sync::oneshot::channel::<()>();
@@ -67,9 +74,9 @@ struct Served {
 }
 
 impl Served {
-    fn start() -> Served {
+    fn start((contracts, term): (usize, u32)) -> Served {
         let mut process = Command::new(std::env::current_exe().unwrap())
-            .arg("serve")
+            .args(["serve", &contracts.to_string(), &term.to_string()])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
@@ -177,8 +184,8 @@ fn at(sorted: &[Duration], percent: usize) -> Duration {
 }
 
 async fn measure(viewers: usize) {
-    for n in 0..3 {
-        let mut served = Served::start();
+    for n in 0..4 {
+        let mut served = Served::start(if n == 3 { MANY } else { FEW });
         let looks = [
             Look {
                 name: "front page, shared",
@@ -188,6 +195,11 @@ async fn measure(viewers: usize) {
             Look { name: "front page, each its own", path: "/", headers: String::new() },
             Look {
                 name: "overview of a customer, each its own",
+                path: "/account",
+                headers: format!("Gruve-Refresh: yes\r\nCookie: gruve={}\r\n", served.token),
+            },
+            Look {
+                name: "overview of a customer with two hundred contracts, each its own",
                 path: "/account",
                 headers: format!("Gruve-Refresh: yes\r\nCookie: gruve={}\r\n", served.token),
             },

@@ -67,7 +67,8 @@ fn top(visitor: &Visitor) -> Markup {
                 @let console: &[(&str, &str)] = if visitor.role.is_some() { &CONSOLE } else { &[] };
                 @for (href, label) in PUBLIC.iter().chain(own).chain(console) {
                     @let here = (visitor.path == *href).then_some("page");
-                    li { a href=(href) aria-current=[here] { (t(label)) } }
+                    @let is_next = *href == OWN[0].0 || *href == CONSOLE[0].0;
+                    li.next[is_next] { a href=(href) aria-current=[here] { (t(label)) } }
                 }
             }
         }

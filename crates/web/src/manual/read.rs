@@ -1,15 +1,33 @@
 //! From Markdown to a page: what the reader of the source sees, with addresses that lead within the house.
 
-use super::{Document, SOURCES, Source, picture};
+use super::{Document, SOURCES, Source, from_docs, picture};
 use maud::{PreEscaped, html};
 use pulldown_cmark::{CowStr, Event, HeadingLevel, LinkType, Options, Parser, Tag, TagEnd};
 use std::collections::HashMap;
 
 /// A document, read.
 pub(super) fn document(source: &Source) -> Document {
-    let events: Vec<Event<'_>> = Parser::new_ext(source.text, Options::ENABLE_TABLES).collect();
+    in_language(source, "en", source.text, &[]).0
+}
+
+/// The same in its other languages: their headings have the addresses of the English ones, too.
+pub(super) fn translations(source: &Source) -> Vec<Document> {
+    let (_, english) = in_language(source, "en", source.text, &[]);
+    let all = source.translations.iter();
+    all.map(|(language, text)| in_language(source, language, text, &english).0).collect()
+}
+
+/// A text of a document, and the addresses of its headings, of which the `english` stand for the same.
+fn in_language(
+    source: &Source,
+    language: &'static str,
+    text: &str,
+    english: &[String],
+) -> (Document, Vec<String>) {
+    let events: Vec<Event<'_>> = Parser::new_ext(text, Options::ENABLE_TABLES).collect();
     let (mut title, mut parts, mut out) = (String::new(), Vec::new(), Vec::new());
     let (mut ids, mut table) = (HashMap::new(), Table::default());
+    let mut places = Vec::new();
     let mut at = 0;
     while let Some(event) = events.get(at) {
         at += 1;
@@ -19,15 +37,18 @@ pub(super) fn document(source: &Source) -> Document {
                 let inner = &events[at..end];
                 at = end + 1;
                 let said = plain(inner);
-                let id = free(&mut ids, address(&said));
+                let own = free(&mut ids, address(&said));
                 if title.is_empty() {
                     title = said;
                     continue;
                 }
+                let id = english.get(places.len()).unwrap_or(&own).clone();
+                places.push(id.clone());
                 // A page has one title: what stands beside it in the source is a part here.
                 let level = (*level).max(HeadingLevel::H2);
                 out.push(markup(&format!("<{level} id=\"{id}\">")));
-                out.push(markup(&format!("<a class=\"here\" href=\"#{id}\">")));
+                let besides = if own == id { String::new() } else { format!(" id=\"{own}\"") };
+                out.push(markup(&format!("<a class=\"here\"{besides} href=\"#{id}\">")));
                 // A heading is a link to itself: one in it would be a link in a link.
                 let is_link = |e: &Event<'_>| {
                     matches!(e, Event::Start(Tag::Link { .. }) | Event::End(TagEnd::Link))
@@ -50,7 +71,10 @@ pub(super) fn document(source: &Source) -> Document {
                             title: "".into(),
                             id: "".into(),
                         }));
-                        out.extend(inner.iter().cloned());
+                        match named(inner, dest_url, language) {
+                            Some(title) => out.push(Event::Text(title.into())),
+                            None => out.extend(inner.iter().cloned()),
+                        }
                         out.push(Event::End(TagEnd::Link));
                     }
                     None => out.extend(inner.iter().cloned()),
@@ -80,7 +104,18 @@ pub(super) fn document(source: &Source) -> Document {
     }
     let mut body = String::new();
     pulldown_cmark::html::push_html(&mut body, out.into_iter());
-    Document { name: source.name, readers: source.readers, title, parts, body: PreEscaped(body) }
+    let Source { name, readers, .. } = *source;
+    (Document { name, language, readers, title, parts, body: PreEscaped(body) }, places)
+}
+
+/// The title of the document that a link leads to, where the link is called by its file: a house's readers see no files.
+fn named(inner: &[Event<'_>], to: &str, language: &str) -> Option<String> {
+    let file = from_docs(to.split('#').next()?);
+    let source = SOURCES.iter().find(|s| file.strip_suffix(".md") == Some(s.name))?;
+    let own = source.translations.iter().find(|(l, _)| *l == language);
+    let text = own.map_or(source.text, |(_, text)| *text);
+    let title = text.lines().find_map(|l| l.strip_prefix("# "))?;
+    (plain(inner) == file).then(|| title.replace('`', ""))
 }
 
 /// The table that is being read: on a phone each row is a card, and each cell says what it is.
@@ -194,9 +229,10 @@ fn leads_to(address: &str) -> Option<String> {
     if address.starts_with('#') || address.starts_with("https://") {
         return Some(address.to_owned());
     }
-    if address == "openapi.json" {
+    if from_docs(address) == "openapi.json" {
         return Some("/api/v1/openapi.json".to_owned());
     }
+    let address = from_docs(address);
     let (file, anchor) = address.split_once('#').unwrap_or((address, ""));
     let name = file.strip_suffix(".md").filter(|n| SOURCES.iter().any(|s| s.name == *n));
     match name {

@@ -7,6 +7,7 @@ use crate::layout::{cell, page};
 use crate::money::{amount, percent, rate, term_text, time};
 use crate::overview::Overview;
 use crate::pages::earnings;
+use crate::pages::home::part_bar;
 use crate::pages::payouts::payout_table;
 use crate::state::AppState;
 use crate::view::{BalanceView, contract_stands, rule_of};
@@ -203,7 +204,7 @@ fn contract_table(contracts: &[&ContractView]) -> Markup {
                     (cell!("State", contract_stands(c.state, c.life.frozen_since).tag()))
                     (cell!(r "Hashrate", rate(c.hashrate)))
                     (cell!("Term", term_text(c.term_epochs, rule_of(c.epoch_us))))
-                    (cell!(r "Delivered", percent(c.delivered.0, c.bought.0)))
+                    (cell!(r "Delivered", html! { (percent(c.delivered.0, c.bought.0)) (part_bar(c.delivered.0, c.bought.0)) }))
                     (cell!(r "Credited", amount(c.credited)))
                 } } }
             }

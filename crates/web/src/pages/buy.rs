@@ -91,7 +91,7 @@ fn choose_page(
             h1 { (say!("Buy: {title}", title = plan.title)) }
         }
         @if let Some(e) = error { p.message.bad role="alert" { (heard(e)) } }
-        div.two {
+        div.two.order {
             section.sheet aria-labelledby="choose-h" {
                 header { h2 #choose-h { (t("Choose")) } }
                 form.stack method="post" action="/buy" data-estimate="/buy" data-fields="plan hashrate term" {
@@ -119,7 +119,7 @@ fn choose_page(
                 }
             }
             (ahead)
-            section.sheet.whole aria-labelledby="terms-h" {
+            section.sheet aria-labelledby="terms-h" {
                 header { h2 #terms-h { (t("Terms")) } }
                 (plan_terms(plan))
                 @if let Some(l) = lane {

@@ -8,6 +8,7 @@ use crate::money::{
     work, work_text,
 };
 use crate::pages::estimate::model_link;
+use crate::pages::home::part_bar;
 use crate::pages::life;
 use crate::pages::machines::electricity;
 use crate::pages::renewal;
@@ -27,7 +28,7 @@ use maud::{Markup, html};
 /// Epochs in the table on the page; the statement has all.
 const LINES_SHOWN: usize = 100;
 /// Rows that stand open; the rest is folded away.
-const RECENT: usize = 12;
+const RECENT: usize = 6;
 /// Notices and choices listed.
 const LIFE_SHOWN: u32 = 50;
 /// Settlements drawn and listed.
@@ -68,19 +69,20 @@ pub(crate) async fn contract(
                 } } @else { p.small { a href={ "/invoices/" (inv.id) } { (t("To the invoice")) } } }
             }
             (figures(&c))
+            (part_bar(c.delivered.0, c.bought.0))
             @if matches!(c.state, ContractState::Active | ContractState::Completed | ContractState::Refunded) {
                 p.small { a href={ "/contracts/" (c.id) "/review" } { (t("Review this contract")) } }
             }
             (life::cancel_form(&visitor, &c))
         }
         (life::sheet(&visitor, &c, &owed, &notices))
-        (renewal::sheet(&visitor, &c, &terms_now))
         section.sheet #work-plot data-live="lanes money" aria-label=(t("Work per epoch")) {
             (work_plot(&c, rule))
         }
         section.sheet #earn-plot data-live="lanes money" aria-label=(t("Earnings")) {
             @for e in &c.earnings { (earn_plot(e, rule, &settlements)) }
         }
+        (renewal::sheet(&visitor, &c, &terms_now))
         section.sheet #energy data-live="lanes money" aria-labelledby="energy-h" {
             header { h2 #energy-h { (t("Electricity")) } span.soft.small {
                 @match cut_at { None => (t("of all its epochs so far, as measured")), Some(e) => { (say!("of its epochs since {rule}, as measured", rule = epoch(e, rule))) } } } }
@@ -303,7 +305,6 @@ fn settlement_table(
     settlements: &[SettlementLine],
     has_record: bool,
 ) -> Markup {
-    let receipt = |l: &SettlementLine| receipt_of(c, l).filter(|_| has_record);
     let table = |rows: &[SettlementLine]| {
         html! {
             table.cards {
@@ -315,14 +316,16 @@ fn settlement_table(
                     th.r scope="col" { (t("Fee")) }
                     th.r scope="col" { (t("Maintenance")) }
                     th.r scope="col" { (t("Credited")) }
+                    @if has_record { th scope="col" { (t("Receipt")) } }
                 } }
                 tbody { @for l in rows { tr {
                     (cell!("Settled", time(l.at)))
-                    (cell!("Epochs", html! { (epochs_of(l, rule)) @if let Some(of) = receipt(l) { " " (check_link(c.id, of)) } }))
+                    (cell!("Epochs", epochs_of(l, rule)))
                     (cell!(r "Earned", amount(l.gross)))
                     (cell!(r "Fee", amount(l.fee)))
                     (cell!(r "Maintenance", amount(l.maintenance)))
                     (cell!(r "Credited", amount(l.net)))
+                    @if has_record { (cell!("Receipt", html! { @match receipt_of(c, l) { Some(of) => (check_link(c.id, of)), None => "–" } })) }
                 } } }
             }
         }
@@ -347,7 +350,7 @@ fn receipt_of(c: &ContractView, l: &SettlementLine) -> Option<EpochNumber> {
 
 /// To the page that checks an epoch's receipt, filled in.
 fn check_link(contract: ContractId, at: EpochNumber) -> Markup {
-    html! { a.small href={ "/proof/receipt?contract=" (contract) "&epoch=" (at) } {
+    html! { a.small.whole-line href={ "/proof/receipt?contract=" (contract) "&epoch=" (at) } {
         (t("Check it yourself")) span.visually-hidden { " " (at) }
     } }
 }

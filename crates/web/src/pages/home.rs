@@ -96,8 +96,7 @@ pub(crate) fn aux_figures(lane: &LaneView) -> Markup {
 pub(crate) fn sold_meter(lane: &LaneView) -> Markup {
     let s = &lane.stats;
     let sold = percent(s.sold.0, s.proven_capacity.0);
-    let width = gruve_units::mul_div_floor(s.sold.0, 1000, s.proven_capacity.0)
-        .map_or(0, |(permille, _)| permille.min(1000));
+    let width = permille(s.sold.0, s.proven_capacity.0);
     html! {
         div.meter {
             svg viewBox="0 0 1000 10" preserveAspectRatio="none" role="img"
@@ -108,6 +107,20 @@ pub(crate) fn sold_meter(lane: &LaneView) -> Markup {
             @else { p {
                 (say!("Sold {sold} of {proven_capacity} proven ({sold2}); {available} on sale.", sold = rate(s.sold), proven_capacity = rate(s.proven_capacity), sold2 = sold, available = rate(s.available)))
             } }
+        }
+    }
+}
+
+/// How much of a whole a part is, in thousandths, at most all of it.
+fn permille(part: u128, whole: u128) -> u128 {
+    gruve_units::mul_div_floor(part, 1000, whole).map_or(0, |(permille, _)| permille.min(1000))
+}
+
+/// A part of a whole as a thin bar, beside the figure that says it.
+pub(crate) fn part_bar(part: u128, whole: u128) -> Markup {
+    html! {
+        svg.part-bar viewBox="0 0 1000 10" preserveAspectRatio="none" aria-hidden="true" {
+            rect width=(permille(part, whole)) height="10" {}
         }
     }
 }

@@ -231,7 +231,7 @@ pub(crate) fn electricity(f: &Footprint, powers: &[SitePower]) -> Markup {
         dl.figures {
             div { dt { (t("Energy")) } dd { (kilowatt_hours(f.watt_hours())) } }
             @if let Some(mj) = f.millijoules_per_terahash() {
-                div { dt { (t("For each terahash")) } dd { (thousandths(mj)) " J" } }
+                div { dt { (t("For each terahash")) } dd { (joules(mj)) } }
             }
             div { dt { (t("CO₂, by the sites' stated factors")) } dd { (say!("{co2_mg} kg", co2_mg = thousandths(f.co2_mg / 1_000)))
                 @if f.unstated_uj > 0 { small { (t("without sites that state none")) } } } }
@@ -266,6 +266,18 @@ fn site_row(energy_uj: u128, stated: Option<&SitePower>) -> Markup {
 
 fn kilowatt_hours(watt_hours: u128) -> Markup {
     html! { (say!("{watt_hours} kWh", watt_hours = thousandths(watt_hours))) }
+}
+
+/// Thousandths of a joule in the unit in which fewer than ten thousand stand before the mark.
+fn joules(thousandths_of: u128) -> String {
+    let (mut n, mut units) = (thousandths_of, ["J", "kJ", "MJ", "GJ"].into_iter());
+    let mut unit = units.next().unwrap_or_default();
+    while n >= 10_000_000
+        && let Some(next) = units.next()
+    {
+        (n, unit) = (n / 1_000, next);
+    }
+    format!("{} {unit}", thousandths(n))
 }
 
 /// A number of thousandths with three decimals.
@@ -510,4 +522,18 @@ pub(crate) async fn end(
     let asker = Asker { customer: &customer, again: &again, from };
     state.end_own_hosting(&asker, id).await?;
     Ok(back(id))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::joules;
+
+    #[test]
+    fn energy_is_said_in_a_unit_that_can_be_read() {
+        assert_eq!(joules(17_500), "17.500 J");
+        assert_eq!(joules(9_999_999), "9999.999 J");
+        assert_eq!(joules(10_000_000), "10.000 kJ");
+        assert_eq!(joules(29_171_214_384_191), "29.171 GJ");
+        assert_eq!(joules(29_171_214_384_191_000_000), "29171214.384 GJ", "there is none above");
+    }
 }

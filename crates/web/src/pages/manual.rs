@@ -14,7 +14,7 @@ pub(crate) fn routes(routes: Routes) -> Routes {
     routes.get("/docs", Access::Public, contents).get("/docs/{name}", Access::Public, document)
 }
 
-/// What a document is about, in the visitor's language; it itself is in English.
+/// What a document is about, in the visitor's language, also where it itself is not.
 fn about(name: &str) -> (&str, &str) {
     match name {
         "customers" => {
@@ -61,7 +61,6 @@ pub(crate) async fn contents(visitor: Visitor) -> Markup {
         div.lead {
             h1 { (t("Documents")) }
             p { (t("What this house's software does and how to check it: the same for every operator.")) }
-            @if spoken().code != "en" { p { (t("The documents are in English.")) } }
         }
         div.columns {
             (list(t("For customers and owners"), "for-customers", Readers::Customers))
@@ -77,10 +76,10 @@ fn list(heading: &str, id: &str, readers: Readers) -> Markup {
         section.sheet aria-labelledby=(id) {
             header { h2 id=(id) { (heading) } }
             dl.documents {
-                @for document in all().iter().filter(|d| d.readers == readers) {
+                @for document in all(spoken().code).filter(|d| d.readers == readers) {
                     @let (title, about) = about(document.name);
                     dt { a href={ "/docs/" (document.name) } { (title) } }
-                    dd { (about) }
+                    dd { (about) @if document.language != spoken().code { " " (t("In English.")) } }
                 }
             }
         }
@@ -92,28 +91,32 @@ pub(crate) async fn document(
     visitor: Visitor,
     Path(name): Path<String>,
 ) -> Result<Markup, Failure> {
-    let document = find(&name).ok_or_else(|| Failure::not_found("document"))?;
+    let document = find(&name, spoken().code).ok_or_else(|| Failure::not_found("document"))?;
     let content = html! {
         div.lead {
             p.crumbs { a href="/docs" { (t("Documents")) } }
-            h1 lang="en" { (document.title) }
-            @if spoken().code != "en" { p { (t("This document is in English.")) } }
+            h1 lang=(document.language) { (document.title) }
+            @if document.language != spoken().code { p { (t("This document is in English.")) } }
         }
-        (parts(document))
-        article.sheet.document lang="en" { (document.body) }
+        div.reading {
+            (parts(document))
+            article.sheet.document lang=(document.language) { (document.body) }
+        }
     };
     Ok(page(&visitor, &document.title, false, &content))
 }
 
+/// What is on the page: folded above it, and where there is room open beside it; one of the two is shown.
 fn parts(document: &Document) -> Markup {
-    html! {
-        nav.sheet.parts aria-label=(t("On this page")) {
-            details {
-                summary { (t("On this page")) }
-                ul lang="en" {
-                    @for (id, said) in &document.parts { li { a href={ "#" (id) } { (said) } } }
-                }
-            }
+    let list = html! {
+        ul lang=(document.language) {
+            @for (id, said) in &document.parts { li { a href={ "#" (id) } { (said) } } }
         }
+    };
+    html! {
+        nav.sheet.parts.folded aria-label=(t("On this page")) {
+            details { summary { (t("On this page")) } (list) }
+        }
+        nav.parts.beside aria-label=(t("On this page")) { (list) }
     }
 }

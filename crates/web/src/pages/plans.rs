@@ -3,7 +3,7 @@
 use crate::extract::Params;
 use crate::failure::Failure;
 use crate::gate::percent_encoded;
-use crate::layout::{ETH_NOTE, cell, page};
+use crate::layout::{ETH_NOTE, page};
 use crate::money::{amount, asset_name, exact_rate, local, rate, span_text};
 use crate::pages::track::in_a_line;
 use crate::state::AppState;
@@ -64,9 +64,9 @@ pub(crate) async fn plans(
                 (side_by_side(&side, &records))
             }
         }
-        section.sheet #plans data-live="lanes" aria-label=(t("Plans on sale")) {
+        div.columns #plans data-live="lanes" {
             @if all.is_empty() { p.empty { (t("Nothing is on sale at the moment.")) } }
-            @else { (table(&all, &lanes, &records)) }
+            @for p in &all { (card(p, lanes.iter().find(|l| l.stats.lane == p.lane), records.get(&p.id))) }
         }
         @if all.len() > 1 { (choose(&all, &chosen)) }
         @if has_machines { p { (say!("Rather a machine of your own? {link}", link = html! { a href="/hosted" { (t("Machines on sale")) } })) } }
@@ -139,48 +139,45 @@ fn side_by_side(plans: &[&Plan], records: &BTreeMap<String, Markup>) -> Markup {
     }
 }
 
-fn table(plans: &[Plan], lanes: &[LaneView], records: &BTreeMap<String, Markup>) -> Markup {
-    // A column in which every plan says "none" is left out.
-    let has_minimum = plans.iter().any(|p| p.life.minimum_payout_minor > 0);
-    html! {
-        table.cards.plans {
-            thead { tr {
-                th scope="col" { (t("Plan")) } th scope="col" { (t("Earns")) } th scope="col" { (t("Price")) }
-                th scope="col" { (t("Paid at the start")) } th scope="col" { (t("Fees")) } th scope="col" { (t("Term")) }
-                th scope="col" { (t("If work is missing")) } @if has_minimum { th scope="col" { (t("Minimum payout")) } } th scope="col" { (t("Track record")) }
-                th scope="col" { span.visually-hidden { (t("Buy")) } }
-            } }
-            tbody { @for p in plans { (row(p, lanes.iter().find(|l| l.stats.lane == p.lane), records.get(&p.id), has_minimum)) } }
+/// A plan as a card: its price, what it earns and costs, what holds if work is missing, and the button.
+fn card(p: &Plan, lane: Option<&LaneView>, record: Option<&Markup>) -> Markup {
+    let heading = format!("plan-{}", p.id);
+    html! { section.sheet.plan aria-labelledby=(heading) {
+        header { h2 id=(heading) { (p.title) } span.tag { (t(kind_text(p.kind))) " · " (p.scheme.name().to_uppercase()) } }
+        div.price { (price(p)) }
+        dl.pairs {
+            dt { (t("Earns")) } dd { (earns(p)) }
+            dt { (t("Paid at the start")) } dd { (upfront(p)) }
+            dt { (t("Fee on earnings")) } dd { (basis_points(p.fee_bps)) @if has_upkeep(p) { div.small { (upkeep(p)) } } }
+            dt { (t("Term")) } dd { (term(p)) div.small.soft { (hard_end(p)) } }
+            dt { (t("If work is missing")) } dd { (make_good(p)) }
+            @if p.life.minimum_payout_minor > 0 { dt { (t("Minimum payout")) } dd { (minimum(p)) } }
+            dt { (t("Track record")) }
+            dd { a href={ "/plans/" (percent_encoded(&p.id)) "/record" } { @match record { Some(r) => (r), None => (t("Track record and reviews")) } } }
         }
-    }
+        div.order { (order(p, lane)) }
+    } }
 }
 
-fn row(p: &Plan, lane: Option<&LaneView>, record: Option<&Markup>, has_minimum: bool) -> Markup {
-    let proven = lane.is_some_and(LaneView::is_proven);
-    let on_sale = lane.is_some_and(|l| l.stats.available >= p.hashrate_min);
-    html! { tr {
-        (cell!("Plan", html! { strong { (p.title) } div.small.soft { (t(kind_text(p.kind))) " · " (p.scheme.name().to_uppercase()) } }))
-        (cell!("Earns", earns(p)))
-        (cell!("Price", price(p)))
-        (cell!("Paid at the start", upfront(p)))
-        (cell!("Fees", html! { (basis_points(p.fee_bps)) @if p.maintenance_minor_per_th_day > 0 { div.small { (upkeep(p)) } } }))
-        (cell!("Term", html! { (term(p)) div.small.soft { (hard_end(p)) } }))
-        (cell!("If work is missing", make_good(p)))
-        @if has_minimum { (cell!("Minimum payout", html! { @if p.life.minimum_payout_minor > 0 { (minimum(p)) } @else { (t("none")) } })) }
-        (cell!("Track record", html! { a href={ "/plans/" (percent_encoded(&p.id)) "/record" } { @match record { Some(r) => (r), None => (t("Track record and reviews")) } } }))
-        td { span {
-            @if on_sale { a.button href=(order_of(p)) { (t(order_text(p.kind))) span.visually-hidden { " " (p.title) } } }
-            @else if !proven { span.small.soft { (t(NOT_PROVEN)) } }
-            @else { span.tag.warn { (t("Sold out")) } div.small.soft { (t("More comes on sale when machines prove more work.")) }
-                @if let Some(l) = lane.filter(|l| l.stats.available > Hashrate::ZERO) {
-                    div.small.soft { (say!("{available} are left, less than the {least} that an order takes.", available = rate(l.stats.available), least = local(&exact_rate(p.hashrate_min)))) }
-                }
+/// The button, where so much is on sale that it takes; else why there is none.
+fn order(p: &Plan, lane: Option<&LaneView>) -> Markup {
+    let on_sale = lane.filter(|l| l.stats.available >= p.hashrate_min);
+    let is_proven = lane.is_some_and(LaneView::is_proven);
+    let some_left = lane.filter(|l| l.stats.available > Hashrate::ZERO);
+    html! {
+        @if let Some(l) = on_sale {
+            a.button href=(order_of(p)) { (t(order_text(p.kind))) span.visually-hidden { " " (p.title) } }
+            p.small.soft { (say!("On sale now: {available} of {proven_capacity} proven.", available = rate(l.stats.available), proven_capacity = rate(l.stats.proven_capacity))) }
+        } @else if !is_proven {
+            p.small.soft { (t(NOT_PROVEN)) }
+        } @else {
+            p { span.tag.warn { (t("Sold out")) } }
+            p.small.soft { (t("More comes on sale when machines prove more work.")) }
+            @if let Some(l) = some_left {
+                p.small.soft { (say!("{available} are left, less than the {least} that an order takes.", available = rate(l.stats.available), least = local(&exact_rate(p.hashrate_min)))) }
             }
-            @if let Some(l) = lane.filter(|_| on_sale) {
-                div.small.soft { (say!("On sale now: {available} of {proven_capacity} proven.", available = rate(l.stats.available), proven_capacity = rate(l.stats.proven_capacity))) }
-            }
-        } }
-    } }
+        }
+    }
 }
 
 const fn kind_text(kind: PlanKind) -> &'static str {
@@ -234,9 +231,13 @@ fn upfront(p: &Plan) -> Markup {
     } }
 }
 
+fn has_upkeep(p: &Plan) -> bool {
+    p.maintenance_minor_per_th_day > 0 || p.life.maintenance_usd_micro_per_th_day > 0
+}
+
 fn upkeep(p: &Plan) -> Markup {
     html! {
-        @if p.maintenance_minor_per_th_day == 0 && p.life.maintenance_usd_micro_per_th_day == 0 { (t("none")) }
+        @if !has_upkeep(p) { (t("none")) }
         @if p.maintenance_minor_per_th_day > 0 { (say!("{maintenance} for each TH/s·day delivered, deducted from earnings", maintenance = maintenance(p))) }
         @if let Ok(micro) = i64::try_from(p.life.maintenance_usd_micro_per_th_day) && micro > 0 {
             " " (say!("{maintenance} for each TH/s·day delivered, deducted from earnings", maintenance = amount(Amount::new(Asset::Usd, micro))))

@@ -12,12 +12,14 @@ use crate::words::{counted, say, t};
 use axum::extract::{Path, State};
 use gruve_proof::publish::data_path;
 use gruve_proof::summary::{EpochSummary, FileRef};
-use gruve_units::{EpochNumber, Hashes, Hashrate, LaneId};
+use gruve_units::{EpochNumber, EpochRule, Hashes, Hashrate, LaneId};
 use maud::{Markup, html};
 use std::sync::Arc;
 
 /// Epochs listed of each lane.
 const EPOCHS_SHOWN: usize = 30;
+/// Of them so many stand open; the rest is folded away.
+const RECENT: usize = 8;
 
 fn record(state: &AppState) -> Result<Arc<dyn PublicRecord>, Failure> {
     state.config().record.clone().ok_or_else(|| Failure::not_found("record"))
@@ -83,23 +85,32 @@ pub(crate) async fn overview(
             @let heading = format!("lane-{lane}");
             section.sheet aria-labelledby=(heading) {
                 header { h2 id=(heading) { (say!("{name}, lane {lane}", name = name, lane = lane)) } span.soft.small { (t("newest first")) } }
-                @if listed.is_empty() { p.empty { (t("No epoch is published yet.")) } } @else {
-                    table.cards {
-                        thead { tr { th scope="col" { (t("Epoch")) } th scope="col" { (t("Proof")) } th.r scope="col" { (t("Shares")) }
-                            th.r scope="col" { (t("Work")) } th.r scope="col" { (t("To contracts")) } } }
-                        tbody { @for (e, _, s) in listed { tr {
-                            (cell!("Epoch", html! { a href={ "/proof/" (lane) "/" (e) } { (epoch_time(*e, *rule)) } }))
-                            (cell!("Proof", standing(s)))
-                            (cell!(r "Shares", grouped(s.shares.into())))
-                            (cell!(r "Work", work(all_work(s))))
-                            (cell!(r "To contracts", work(Hashes(s.sold_root.sums.allocated))))
-                        } } }
-                    }
-                }
+                @let (newest, older) = listed.split_at(listed.len().min(RECENT));
+                @if newest.is_empty() { p.empty { (t("No epoch is published yet.")) } } @else { (table(lane, *rule, newest)) }
+                @if !older.is_empty() { details {
+                    summary { (counted!("{n} older epoch", "{n} older epochs", older.len())) }
+                    (table(lane, *rule, older))
+                } }
             }
         }
     };
     Ok(page(&visitor, t("Proof"), false, &content))
+}
+
+fn table(lane: &LaneId, rule: EpochRule, listed: &[Listed]) -> Markup {
+    html! {
+        table.cards {
+            thead { tr { th scope="col" { (t("Epoch")) } th scope="col" { (t("Proof")) } th.r scope="col" { (t("Shares")) }
+                th.r scope="col" { (t("Work")) } th.r scope="col" { (t("To contracts")) } } }
+            tbody { @for (e, _, s) in listed { tr {
+                (cell!("Epoch", html! { a href={ "/proof/" (lane) "/" (e) } { (epoch_time(*e, rule)) } }))
+                (cell!("Proof", standing(s)))
+                (cell!(r "Shares", grouped(s.shares.into())))
+                (cell!(r "Work", work(all_work(s))))
+                (cell!(r "To contracts", work(Hashes(s.sold_root.sums.allocated))))
+            } } }
+        }
+    }
 }
 
 fn all_work(s: &EpochSummary) -> Hashes {

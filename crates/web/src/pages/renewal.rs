@@ -23,27 +23,33 @@ pub(crate) fn sheet(visitor: &Visitor, c: &ContractView, terms: &[u64]) -> Marku
     html! {
         section.sheet #renewal aria-labelledby="renewal-h" {
             header { h2 #renewal-h { (t("Going on")) } }
-            @if !terms.is_empty() {
-                form.stack method="post" action={ "/contracts/" (c.id) "/renew" } {
+            div.columns {
+                @if !terms.is_empty() {
+                    form.stack method="post" action={ "/contracts/" (c.id) "/renew" } {
+                        (token(visitor))
+                        div.field {
+                            label for="renew-term" { (t("Renew for so many epochs, at today's price")) }
+                            select #renew-term name="term" aria-describedby="renew-hint" { @for t in terms {
+                                option value=(t) selected[*t == c.term_epochs] { (t) }
+                            } }
+                            p.hint #renew-hint {
+                                (t("Bought, it begins with the epoch after this contract's last one and takes its machines over: no gap, nothing sold twice."))
+                            }
+                        }
+                        button.quiet type="submit" { (t("See the price")) }
+                    }
+                }
+                form.stack method="post" action={ "/contracts/" (c.id) "/wishes" } {
                     (token(visitor))
-                    label for="renew-term" { (t("Renew for so many epochs, at today's price")) }
-                    select #renew-term name="term" { @for t in terms {
-                        option value=(t) selected[*t == c.term_epochs] { (t) }
-                    } }
-                    button.quiet type="submit" { (t("See the price")) }
-                }
-                p.small.soft {
-                    (t("Bought, it begins with the epoch after this contract's last one and takes its machines over: no gap, nothing sold twice."))
+                    div.field {
+                        label for="wish-max" { (say!("Renew it from my balance, for at most ({asset}; empty: do not)", asset = c.price.asset)) }
+                        input #wish-max name="max" inputmode="decimal" autocomplete="off" aria-describedby="wish-hint";
+                        p.hint #wish-hint { (t("What is kept here takes the place of what was wished before.")) }
+                    }
+                    label { input type="checkbox" name="reinvest" value="yes"; " " (t("Let its earnings buy more of the plan")) }
+                    button.quiet type="submit" { (t("Keep these wishes")) }
                 }
             }
-            form.stack method="post" action={ "/contracts/" (c.id) "/wishes" } {
-                (token(visitor))
-                label for="wish-max" { (say!("Renew it from my balance, for at most ({asset}; empty: do not)", asset = c.price.asset)) }
-                input #wish-max name="max" inputmode="decimal" autocomplete="off";
-                label { input type="checkbox" name="reinvest" value="yes"; " " (t("Let its earnings buy more of the plan")) }
-                button.quiet type="submit" { (t("Keep these wishes")) }
-            }
-            p.small.soft { (t("What is kept here takes the place of what was wished before.")) }
         }
     }
 }

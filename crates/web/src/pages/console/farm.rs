@@ -182,9 +182,8 @@ pub(crate) async fn machines(
 
 fn machine_row(visitor: &Visitor, may: bool, m: &Inventory) -> Vec<Markup> {
     let state = html! {
-        (t(m.state.name()))
-        @if may {
-            form.actions method="post" action="/console/machines/state" {
+        @if !may { (t(m.state.name())) } @else {
+            form.inline method="post" action="/console/machines/state" {
                 (token(visitor))
                 input type="hidden" name="serial" value=(m.serial);
                 select name="state" aria-label=(text!("State of {serial}", serial = m.serial)) {

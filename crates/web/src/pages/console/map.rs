@@ -22,7 +22,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write as _;
 
 /// A machine without a share for so long is silent.
-const SILENT_SECS: u64 = 600;
+pub(super) const SILENT_SECS: u64 = 600;
 /// A machine below this part of its nameplate is slow, in per cent.
 const SLOW_BELOW: u128 = 70;
 /// Single machines listed at most.
