@@ -4,6 +4,7 @@ use crate::spool::SPOOL_BYTES;
 use crate::{api, braiins};
 use serde::Deserialize;
 use std::collections::HashSet;
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
 /// Machines of one agent at most: a large hall. More take another agent and another site.
@@ -33,6 +34,9 @@ pub struct AgentConfig {
     /// File with the password of machines under Braiins OS, where they have one.
     #[serde(default)]
     pub braiins_os_password_file: Option<PathBuf>,
+    /// Logins by which asic-rs asks machines, where they are not the makers' own.
+    #[serde(default, rename = "asic_rs_login")]
+    pub asic_rs_logins: Vec<AsicRsLogin>,
     /// Folder of what is on its way.
     pub spool: PathBuf,
     /// Bytes that it may hold.
@@ -59,6 +63,19 @@ pub struct MachineAddress {
     pub api: Api,
 }
 
+/// `[[asic_rs_login]]`
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AsicRsLogin {
+    /// The firmware, as asic-rs calls it: `AntMiner Stock`.
+    pub firmware: String,
+    /// Who logs in; left out where the firmware knows no names.
+    #[serde(default)]
+    pub user: String,
+    /// File with the password.
+    pub password_file: PathBuf,
+}
+
 /// The APIs that are spoken.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -68,18 +85,25 @@ pub enum Api {
     Cgminer,
     /// Braiins OS' own, which tells the power.
     BraiinsOs,
+    /// Whichever asic-rs finds there, in a program that was built with it.
+    AsicRs,
 }
 
 impl Api {
-    /// Where it usually listens.
+    /// Where it usually listens; `None` where that is found out.
     #[must_use]
-    pub const fn port(self) -> u16 {
+    pub const fn port(self) -> Option<u16> {
         match self {
-            Api::Cgminer => api::PORT,
-            Api::BraiinsOs => braiins::PORT,
+            Api::Cgminer => Some(api::PORT),
+            Api::BraiinsOs => Some(braiins::PORT),
+            Api::AsicRs => None,
         }
     }
 }
+
+/// What to do where the program cannot.
+const WITHOUT_ASIC_RS: &str = "this program was built without asic-rs: build it with \
+    `cargo build --release --features asic-rs`, or have the machine asked by another api";
 
 const fn spool_bytes() -> u64 {
     SPOOL_BYTES
@@ -116,16 +140,32 @@ impl AgentConfig {
                 let place = format!("machine {}", machine.serial);
                 return Err(fault(&place, "stands there twice"));
             }
+            if machine.api == Api::AsicRs && cfg!(not(feature = "asic-rs")) {
+                return Err(fault(&format!("machine {}", machine.serial), WITHOUT_ASIC_RS));
+            }
             let has_port = machine
                 .address
                 .rsplit_once(':')
                 .is_some_and(|(_, p)| !p.is_empty() && p.bytes().all(|b| b.is_ascii_digit()));
-            if !has_port {
-                machine.address = format!("{}:{}", machine.address, machine.api.port());
+            match machine.api.port() {
+                Some(port) if !has_port => {
+                    machine.address = format!("{}:{port}", machine.address);
+                }
+                None if has_port && machine.address.parse::<IpAddr>().is_err() => {
+                    let place = format!("machine {}", machine.serial);
+                    return Err(fault(&place, "asic-rs finds the port: write the address without"));
+                }
+                _ => {}
             }
+        }
+        if !config.asic_rs_logins.is_empty() && cfg!(not(feature = "asic-rs")) {
+            return Err(fault("asic_rs_login", WITHOUT_ASIC_RS));
         }
         for path in [&mut config.token_file, &mut config.spool] {
             *path = base.join(&*path);
+        }
+        for login in &mut config.asic_rs_logins {
+            login.password_file = base.join(&login.password_file);
         }
         config.authorities = config.authorities.map(|p| base.join(p));
         config.braiins_os_password_file = config.braiins_os_password_file.map(|p| base.join(p));
@@ -159,5 +199,40 @@ mod tests {
             let fault = AgentConfig::parse(&GOOD.replace(from, to), Path::new("")).unwrap_err();
             assert_eq!(fault.place, place);
         }
+    }
+
+    #[test]
+    #[cfg(not(feature = "asic-rs"))]
+    fn a_program_without_asic_rs_says_how_to_build_one_with_it() {
+        let machine = GOOD.replace("braiins-os", "asic-rs");
+        let login = format!("{GOOD}[[asic_rs_login]]\nfirmware = 'LuxOS'\npassword_file = 'p'\n");
+        for (text, place) in [(machine, "machine SN3"), (login, "asic_rs_login")] {
+            let fault = AgentConfig::parse(&text, Path::new("")).unwrap_err();
+            assert_eq!(fault.place, place);
+            assert!(fault.what.contains("cargo build --release --features asic-rs"), "{fault}");
+        }
+    }
+
+    #[test]
+    #[cfg(feature = "asic-rs")]
+    fn asic_rs_finds_ports_by_itself_and_has_logins_of_its_own() {
+        let good = format!(
+            "{}[[machine]]\nserial = 'SN4'\naddress = '::1'\napi = 'asic-rs'\n\
+             [[asic_rs_login]]\nfirmware = 'VNish'\npassword_file = 'p'\n",
+            GOOD.replace("braiins-os", "asic-rs")
+        );
+        let config = AgentConfig::parse(&good, Path::new("/etc/gruve")).unwrap();
+        assert_eq!(
+            (config.machines[2].api, config.machines[2].address.as_str()),
+            (Api::AsicRs, "10.0.0.9")
+        );
+        assert_eq!(config.machines[3].address, "::1");
+        let login = &config.asic_rs_logins[0];
+        assert_eq!(
+            (login.user.as_str(), login.password_file.as_path()),
+            ("", Path::new("/etc/gruve/p"))
+        );
+        let port = good.replace("10.0.0.9", "10.0.0.9:80");
+        assert_eq!(AgentConfig::parse(&port, Path::new("")).unwrap_err().place, "machine SN3");
     }
 }

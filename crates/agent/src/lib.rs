@@ -16,14 +16,17 @@
 //! Databases, owners, money.
 //!
 //! # Why the vendors' API is spoken here
-//! The `asic-rs` crate speaks many makers' APIs, but its HTTP client brings a second TLS provider (`aws-lc-rs`)
-//! into the program, which this project rules out. So the one API that nearly all makers have kept (cgminer's,
-//! JSON over TCP port 4028) is spoken by [`api`], and that of the firmware that tells the power of machines whose stock
-//! firmware does not by [`braiins`], both behind [`Vendor`], where others may stand later.
+//! The one API that nearly all makers have kept (cgminer's, JSON over TCP port 4028) is spoken by [`api`], and that of
+//! the firmware that tells the power of machines whose stock firmware does not by [`braiins`]: small, bounded in time and
+//! size, and all that the program holds unless it is built otherwise. The `asic-rs` crate speaks many makers' APIs; it brings
+//! some 80 packages, a second TLS provider among them, and bounds no answer's size. So it stands behind the feature
+//! `asic-rs`, in the module `asic`. All are behind [`Vendor`].
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 pub mod api;
+#[cfg(feature = "asic-rs")]
+pub mod asic;
 pub mod braiins;
 mod config;
 mod http;
@@ -33,7 +36,7 @@ pub mod said;
 pub mod simulator;
 pub mod spool;
 
-pub use config::{AgentConfig, Api, ConfigError, MACHINES_MAX, MachineAddress};
+pub use config::{AgentConfig, Api, AsicRsLogin, ConfigError, MACHINES_MAX, MachineAddress};
 pub use http::{House, HouseError};
 pub use run::{Agent, AgentError, Round, run};
 

@@ -10,6 +10,7 @@ use futures_util::stream::{self, StreamExt as _};
 use gruve_farm::{Report, SAMPLES_MAX, Sample};
 use gruve_units::Clock;
 use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -25,6 +26,18 @@ pub enum AgentError {
     /// The spool's disk.
     #[error("the spool cannot be used: {0}")]
     Spool(#[from] std::io::Error),
+    /// A file of the configuration.
+    #[error("{}: {why}", .path.display())]
+    File {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        why: std::io::Error,
+    },
+    /// A login of no firmware.
+    #[cfg(feature = "asic-rs")]
+    #[error(transparent)]
+    Login(#[from] crate::asic::UnknownFirmware),
     /// The house's address or authorities.
     #[error(transparent)]
     House(#[from] HouseError),
@@ -157,6 +170,20 @@ impl Agent {
     }
 }
 
+fn secret(path: &Path) -> Result<String, AgentError> {
+    std::fs::read_to_string(path).map_err(|why| AgentError::File { path: path.to_owned(), why })
+}
+
+#[cfg(feature = "asic-rs")]
+fn any_maker(logins: &[crate::AsicRsLogin]) -> Result<Arc<dyn Vendor>, AgentError> {
+    let login = |l: &crate::AsicRsLogin| {
+        let (firmware, user) = (l.firmware.clone(), l.user.clone());
+        secret(&l.password_file).map(|password| crate::asic::Login { firmware, user, password })
+    };
+    let logins = logins.iter().map(login).collect::<Result<_, _>>()?;
+    Ok(Arc::new(crate::asic::AsicRs::new(logins)?))
+}
+
 /// Runs an agent until `over` ends.
 ///
 /// # Errors
@@ -166,14 +193,17 @@ pub async fn run(
     clock: Arc<dyn Clock>,
     over: impl Future<Output = ()>,
 ) -> Result<(), AgentError> {
-    let token = std::fs::read_to_string(&config.token_file)?;
+    let token = secret(&config.token_file)?;
     let house = House::new(&config.house, config.authorities.as_deref(), &token)?;
     let spool = Spool::open(&config.spool, config.spool_bytes)?;
-    let password = config.braiins_os_password_file.as_deref().map(std::fs::read_to_string);
+    let password = config.braiins_os_password_file.as_deref().map(secret);
     let braiins = BraiinsOs::new(&password.transpose()?.unwrap_or_default());
     let cgminer = Arc::new(CgMiner::default());
-    let mut agent = Agent::new(config.machines, cgminer, house, spool, clock)
+    let agent = Agent::new(config.machines, cgminer, house, spool, clock)
         .with(Api::BraiinsOs, Arc::new(braiins));
+    #[cfg(feature = "asic-rs")]
+    let agent = agent.with(Api::AsicRs, any_maker(&config.asic_rs_logins)?);
+    let mut agent = agent;
     let mut rounds = tokio::time::interval(Duration::from_secs(config.every_s));
     rounds.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     tokio::pin!(over);

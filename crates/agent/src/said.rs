@@ -151,7 +151,8 @@ pub(crate) fn decimal(value: &Value, unit: u64) -> Option<u64> {
     scaled(text.split_whitespace().next()?, unit)
 }
 
-fn scaled(text: &str, unit: u64) -> Option<u64> {
+/// The same of a decimal's text.
+pub(crate) fn scaled(text: &str, unit: u64) -> Option<u64> {
     let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
     let digits = |s: &str| s.len() <= 20 && s.bytes().all(|b| b.is_ascii_digit());
     if whole.is_empty() || !digits(whole) || !fraction.bytes().all(|b| b.is_ascii_digit()) {

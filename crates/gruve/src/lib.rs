@@ -59,6 +59,9 @@ pub fn run() -> ExitCode {
         && cli.log == tracing::Level::INFO;
     start_logging(if quiet { tracing::Level::WARN } else { cli.log });
     raise_file_limit();
+    // With this feature two TLS providers are in the program, and whoever names none would panic.
+    #[cfg(feature = "asic-rs")]
+    let _ = tokio_rustls::rustls::crypto::ring::default_provider().install_default();
     let result = match cli.command {
         Command::Inspect(args) => return inspect::run(args),
         Command::Verify(args) => unsaid(verify::run(&args)),

@@ -98,6 +98,7 @@ async fn serve(mut stream: TcpStream, shared: &Mutex<State>) -> std::io::Result<
                 stream.write_all(&[b'['; 4096]).await?;
             }
         }
+        Behaviour::Repeats(_) => return write(&mut stream, 404, &Value::Null).await,
         Behaviour::Refuses => return write(&mut stream, 403, &Value::Null).await,
     };
     let (status, body) = {
@@ -108,7 +109,7 @@ async fn serve(mut stream: TcpStream, shared: &Mutex<State>) -> std::io::Result<
 }
 
 /// A whole request, its head in small letters but for what stands behind a colon.
-async fn read_request(stream: &mut TcpStream) -> std::io::Result<Option<String>> {
+pub(super) async fn read_request(stream: &mut TcpStream) -> std::io::Result<Option<String>> {
     let (mut text, mut piece) = (Vec::new(), [0; 1024]);
     loop {
         let whole = String::from_utf8_lossy(&text).into_owned();
@@ -126,7 +127,11 @@ async fn read_request(stream: &mut TcpStream) -> std::io::Result<Option<String>>
     }
 }
 
-async fn write(stream: &mut TcpStream, status: u16, body: &Value) -> std::io::Result<()> {
+pub(super) async fn write(
+    stream: &mut TcpStream,
+    status: u16,
+    body: &Value,
+) -> std::io::Result<()> {
     let body = body.to_string();
     let head = format!(
         "HTTP/1.1 {status} X\r\ncontent-type: application/json\r\ncontent-length: {}\r\nconnection: close\r\n\r\n",
