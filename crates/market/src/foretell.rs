@@ -1,8 +1,9 @@
 //! What a quote may earn: futures of difficulty and price drawn from the past, with the luck of finding blocks. Pure.
 //!
-//! # The model (`past 1`; `past-of-another 1` for coins without a past)
+//! # The model (`past 2`; `past-of-another 2` for coins without a past)
 //! Each future has a path of difficulty and price, drawn from the coin's own past ([`past`]); for coins without one from
-//! the most unsteady past of another, without its trend. Subsidy, fees and the lane's hashrate stay as they are. In units of one block's work the lane works
+//! the most unsteady past of another, without its trend. Difficulty moves in them as much more widely as past futures would have had to
+//! for their interval to hold what came ([`widths`]). Subsidy, fees and the lane's hashrate stay as they are. In units of one block's work the lane works
 //! through *U* units in the term, fewer as difficulty rises, and the buyer has its part *s* of them, by hashrate.
 //! Blocks are found at random, one a unit on average (a Poisson process); a block found after *t* units pays
 //! `reward · s · (min(t, U) − max(0, t − 8)) / 8`, which is unit PPLNS with a window of eight blocks, until the last of
@@ -39,7 +40,7 @@ use serde::{Deserialize, Serialize};
 pub const SCENARIOS: u32 = 500;
 /// Steps of a future.
 const STEPS: u32 = 200;
-/// The model's name and version.
+/// The model's name and version. Of the first one futures lay no farther apart than their past.
 pub const MODEL: &str = "past 2";
 /// The same for coins without a past of their own.
 pub const MODEL_OF_ANOTHER: &str = "past-of-another 2";

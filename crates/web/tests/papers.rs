@@ -93,7 +93,7 @@ async fn a_quote_says_what_it_may_earn_and_the_contract_keeps_it() {
     let order = json!({ "plan": "btc-lease", "hashrate": "200 kH/s", "term_epochs": 6 });
     let quote = me.post("/api/v1/quotes", order).await.json();
     let forecast = &quote["forecast"];
-    assert_eq!(forecast["model"], "past 1", "{quote}");
+    assert_eq!(forecast["model"], "past 2", "{quote}");
     let one = &forecast["assets"][0];
     assert_eq!(one["asset"], "BTC");
     assert!(one["low_minor"].as_i64() <= one["expected_minor"].as_i64());

@@ -13,11 +13,11 @@
 //! alone would make an interval that is far too narrow.
 //!
 //! # How good it is
-//! Held against what came (rolling, from every fourth week on, only with what was known then), nine futures in ten should
-//! hold the work's earnings in coins. For Bitcoin they did in 93, 90 and 81 of a hundred terms of 13, 26 and 52 weeks, and
-//! where not, more was earned than foretold; for Litecoin, whose past has two bubbles, in 71, 50 and 53: its interval
-//! for coins is too narrow, and that of their value in dollars (all, 94, all) is not. Stretches and years were chosen on the same
-//! history, which flatters the figures somewhat.
+//! Futures that lie no farther apart than their past hold too little of what comes (Litecoin's earnings in coins over half a year one
+//! time in two), because what difficulty does over a term is no sum of what it did in quarters. So difficulty's moves are
+//! widened, for each term as was learnt by then ([`super::widths`]); the means of coins and of their value stay what they are.
+//! How often the interval then held what came is measured there and written down in `docs/statements.md`. Stretches and years,
+//! and of how many of a hundred widths one must suffice, were chosen on the same history, which flatters the figures somewhat.
 
 use super::drawing::SplitMix64;
 use super::stretches::Stretches;

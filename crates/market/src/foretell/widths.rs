@@ -51,13 +51,13 @@ pub(super) fn place(drawn: &mut [f64], is: f64) -> std::cmp::Ordering {
 }
 
 /// What futures of a past earn over a term: coins, and their value.
-pub(super) fn futures(past: &Past, weeks: usize, seed: u64) -> (Vec<f64>, Vec<f64>) {
+pub(super) fn futures(past: &Past, weeks: usize, count: usize, seed: u64) -> (Vec<f64>, Vec<f64>) {
     let mut random = SplitMix64(seed);
     let one = |_| {
         let path: Path = past.future(weeks as f64 * WEEK_SECS, &mut random);
         earned(weeks, |k| path.at(k as f64 * WEEK_SECS))
     };
-    (0..FUTURES).map(one).unzip()
+    (0..count).map(one).unzip()
 }
 
 /// Which of the widths tried is the first that would have held what came in the term after a week, of a history's weeks.
@@ -67,7 +67,7 @@ fn sufficed(weeks: &[(f64, f64)], now: usize, term: usize) -> Option<usize> {
     let past = Past::of(weeks.get(..=now)?)?;
     let (came, _) = earned(term, |k| (weeks[now + k].0 / price, weeks[now + k].1 / difficulty));
     let holds = |times: &f64| {
-        let (mut coins, _) = futures(&past.clone().widened(*times), term, now as u64);
+        let (mut coins, _) = futures(&past.clone().widened(*times), term, FUTURES, now as u64);
         place(&mut coins, came).is_eq()
     };
     Some(TRIED.iter().position(holds).unwrap_or(TRIED.len() - 1))

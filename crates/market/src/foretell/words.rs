@@ -57,13 +57,14 @@ pub(super) fn words(
         );
     }
     words.push(if given.is_of_another() {
-        "The model: this coin has no kept history. Difficulty and price move as unsteadily as Litecoin's did in four years, \
+        "The model: this coin has no kept history. Difficulty and price move as unsteadily as Litecoin's, \
          the most unsteady that is kept, and on average neither rise nor fall; subsidy, fees and this lane's hashrate stay as they \
          are now, and blocks are found by chance. Rising difficulty brings less."
             .into()
     } else if given.past.is_some() {
-        "The model: difficulty and price move as in stretches of the last four years of the kept history; subsidy, fees and \
-         this lane's hashrate stay as they are now, and blocks are found by chance. Halvings to come bring less."
+        "The model: difficulty and price move as in stretches of the last four years of the kept history, difficulty as much more \
+         widely as it took to hold what came so far; subsidy, fees and this lane's hashrate stay as they are now, and blocks are \
+         found by chance. Halvings to come bring less."
             .into()
     } else {
         "The model: difficulty, fees and this lane's hashrate stay as they are now, and blocks are found by chance. \
