@@ -9,8 +9,8 @@ use gruve_proof::receipt::{self, Receipt};
 use gruve_proof::series;
 use gruve_proof::sold::SoldLeaf;
 use gruve_proof::verify::{
-    FolderSource, HEADERS_MAX, Headers, Options, Progress, Source, Verdict, VerifyError, Visit,
-    coins, utc, verify,
+    FolderSource, HEADERS_MAX, Headers, Options, Progress, ReceiptChecker, Source, Verdict,
+    VerifyError, Visit, coins, utc, verify,
 };
 use gruve_proof::witness::WitnessKey;
 use gruve_units::{Clock as _, Hashrate, LaneId, SystemClock};
@@ -114,13 +114,15 @@ fn print(verdict: &Verdict, receipts: &Receipts, json: bool) -> Result<(), Strin
         said["holds"] = true.into();
         said["receipts"] = receipts.checked.into();
         said["receipt_gaps"] = receipts.gaps.clone().into();
+        said["receipt_debts_cut"] = receipts.debts_cut.clone().into();
         println!("{}", serde_json::to_string_pretty(&said).map_err(|e| e.to_string())?);
     } else {
         println!("{}", plain(verdict));
         if receipts.checked > 0 {
             println!("{} receipts hold", receipts.checked);
         }
-        receipts.gaps.iter().for_each(|gap| println!("remark: {}", plain(gap)));
+        let told = receipts.gaps.iter().chain(&receipts.debts_cut);
+        told.for_each(|what| println!("remark: {}", plain(what)));
     }
     Ok(())
 }
@@ -156,6 +158,14 @@ struct Receipts {
     checked: u64,
     /// Epochs that a contract has none of.
     gaps: Vec<String>,
+    /// Debts that fell by more than the work.
+    debts_cut: Vec<String>,
+}
+
+impl Receipts {
+    fn of(checked: u64, checker: &ReceiptChecker) -> Receipts {
+        Receipts { checked, gaps: checker.gaps(), debts_cut: checker.debts_cut() }
+    }
 }
 
 /// Checks receipts against the log that was just verified. Each is told in words on its own line.
@@ -178,7 +188,7 @@ fn check_receipts(
         });
         return match told {
             Ok(0) => Err(format!("{}: no receipt in it", path.display())),
-            Ok(checked) => Ok(Ok(Receipts { checked, gaps: checker.gaps() })),
+            Ok(checked) => Ok(Ok(Receipts::of(checked, &checker))),
             Err(e) => Ok(Err(e)),
         };
     }
@@ -199,7 +209,7 @@ fn check_receipts(
     if n == 0 {
         return Err(format!("{}: no receipt in it", path.display()));
     }
-    Ok(Ok(Receipts { checked: n, gaps: checker.gaps() }))
+    Ok(Ok(Receipts::of(n, &checker)))
 }
 
 /// A receipt, or those of a page as the API gives them.

@@ -10,12 +10,13 @@ use crate::note::{Checkpoint, NOTE_BYTES_MAX, NoteKey};
 use crate::publish::{CHECKPOINT_FILE, KEY_FILE};
 use crate::receipt::{Receipt, ReceiptError, Shown};
 use crate::series::{InSeries, SeriesError, SeriesReader};
+use crate::sold::SoldLeaf;
 use crate::summary::{EpochSummary, FileRef, GENESIS};
 use crate::tiles::{self, BUNDLE_MAX, ENTRIES_MAX};
 use crate::witness::{self, Cosigned};
 use crate::{Hash, merkle};
 use gruve_units::{ContractId, EpochNumber, LaneId};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::io::Read;
 
 /// What a visitor remembers.
@@ -162,8 +163,8 @@ pub struct ReceiptChecker {
     own: Checkpoint,
     /// The epochs of each lane that the log has.
     epochs: BTreeMap<LaneId, Vec<EpochNumber>>,
-    /// Those of each contract and lane that receipts are of.
-    of: BTreeMap<(ContractId, LaneId), BTreeSet<EpochNumber>>,
+    /// What receipts are of, by contract and lane.
+    of: BTreeMap<(ContractId, LaneId), BTreeMap<EpochNumber, SoldLeaf>>,
     /// The last head that was a beginning of this log: receipts of one file have few.
     known: Option<String>,
 }
@@ -183,15 +184,42 @@ impl ReceiptChecker {
     pub fn gaps(&self) -> Vec<String> {
         let mut all = Vec::new();
         for ((contract, lane), own) in &self.of {
-            let (Some(first), Some(last)) = (own.first(), own.last()) else { continue };
+            let keys = own.keys().next().zip(own.keys().next_back());
+            let Some((first, last)) = keys else { continue };
             let of = self.epochs.get(lane).map_or(&[][..], Vec::as_slice);
             let within = of.iter().filter(|e| *e > first && *e < last);
-            let mut missing = within.filter(|e| !own.contains(*e));
+            let mut missing = within.filter(|e| !own.contains_key(*e));
             if let Some(one) = missing.next() {
                 all.push(format!(
                     "contract {contract}, lane {lane}: no receipt of {} epochs between {first} and {last} that the log has, the first \
                      of them {one}: ask whether it was in their sold trees",
                     1 + missing.count()
+                ));
+            }
+        }
+        all
+    }
+
+    /// Where what a lease is owed fell by more than it got, from one epoch's receipt to that of the next: in words, the first of each
+    /// contract. Something may have been refunded; who only cut the debt looks so, too.
+    #[must_use]
+    pub fn debts_cut(&self) -> Vec<String> {
+        let mut all = Vec::new();
+        for ((contract, lane), own) in &self.of {
+            let of = self.epochs.get(lane).map_or(&[][..], Vec::as_slice);
+            let both = of
+                .windows(2)
+                .filter_map(|two| Some((two[1], own.get(&two[0])?, own.get(&two[1])?)));
+            let cut = |(_, before, after): &(EpochNumber, &SoldLeaf, &SoldLeaf)| {
+                let (before, after) = (before.sums, after.sums);
+                before.owed.saturating_sub(after.owed) > after.allocated
+            };
+            let mut cut = both.filter(|(_, _, after)| after.kind == 0).filter(cut);
+            if let Some((epoch, before, after)) = cut.next() {
+                all.push(format!(
+                    "contract {contract}, lane {lane}: in epoch {epoch} it got {} hashes, and what is owed fell from {} to {}: ask \
+                     what was refunded",
+                    after.sums.allocated, before.sums.owed, after.sums.owed
                 ));
             }
         }
@@ -212,7 +240,7 @@ impl ReceiptChecker {
         };
         self.check_head(&receipt.checkpoint)?;
         let of = self.of.entry((receipt.contract, shown.lane.clone())).or_default();
-        of.insert(shown.epoch);
+        of.insert(shown.epoch, receipt.leaf());
         Ok(shown)
     }
 
@@ -253,7 +281,7 @@ impl ReceiptChecker {
                 return lie("receipt", whose, ReceiptError::NotInLog);
             }
             let of = self.of.entry((contract, one.shown.lane.clone())).or_default();
-            of.insert(one.shown.epoch);
+            of.insert(one.shown.epoch, one.leaf);
             seen(&one);
             n += 1;
         }

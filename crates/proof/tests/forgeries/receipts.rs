@@ -26,9 +26,14 @@ pub(crate) fn receipts_of(w: &mut World, epoch: u64) -> [Receipt; 2] {
 
 /// Those of contracts of this kind.
 pub(crate) fn receipts_of_kind(w: &mut World, epoch: u64, kind: u8) -> [Receipt; 2] {
+    receipts_owing(w, epoch, kind, 5_000)
+}
+
+/// Those of contracts to which so much is still owed.
+fn receipts_owing(w: &mut World, epoch: u64, kind: u8, owed: u128) -> [Receipt; 2] {
     let mut c = w.epoch(epoch);
     c.contracts = vec![contract(1, 100), contract(2, 200)];
-    c.contracts.iter_mut().for_each(|leaf| leaf.kind = kind);
+    c.contracts.iter_mut().for_each(|leaf| (leaf.kind, leaf.sums.owed) = (kind, owed));
     w.close(&c);
     let tree = SoldTree::new(c.contracts.iter().map(|l| l.node()).collect()).unwrap();
     let (leaves, at) = (w.leaves(), w.entries.len() - 1);
@@ -72,6 +77,27 @@ fn a_contract_left_out_of_an_epoch_between_its_receipts_is_told() {
     assert_eq!(gaps.len(), 1, "{gaps:?}");
     let whose = ContractId::from_bytes([2; 16]).to_string();
     assert!(gaps[0].contains(&whose) && gaps[0].contains("no receipt of 2 epochs"), "{gaps:?}");
+}
+
+#[test]
+fn a_debt_that_fell_by_more_than_the_work_is_told() {
+    // The contract gets 100 hashes in each epoch. A metered one has as much work left as its money buys.
+    for (kind, owed, is_cut) in
+        [(0, 4_900, false), (0, 4_899, true), (0, 6_000, false), (1, 4_899, false)]
+    {
+        let mut w = World::new();
+        let [before, _] = receipts_owing(&mut w, 10, kind, 5_000);
+        let [after, _] = receipts_owing(&mut w, 11, kind, owed);
+        let verdict = w.publish().verify(&Options::default()).unwrap();
+        let mut checker = verdict.receipts();
+        for receipt in [&after, &before] {
+            checker.check(receipt).unwrap();
+        }
+        let said = checker.debts_cut();
+        assert_eq!(said.len(), usize::from(is_cut), "{owed}: {said:?}");
+        let words = "in epoch 11 it got 100 hashes, and what is owed fell from 5000 to 4899";
+        assert!(said.iter().all(|one| one.contains(words)), "{said:?}");
+    }
 }
 
 #[test]

@@ -10,10 +10,15 @@ use axum::body::{Body, Bytes};
 use axum::extract::State;
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
+use futures_util::Stream;
 use gruve_proof::receipt::Receipt;
 use gruve_proof::series::{SeriesOf, SeriesWriter};
 use gruve_units::{AccountId, ContractId, EpochNumber};
+use std::io;
 use std::sync::Arc;
+
+#[cfg(test)]
+mod tests;
 
 /// Receipts in one answer at most: a day of ten-minute epochs, some megabyte.
 const RECEIPTS_MAX: usize = 144;
@@ -131,13 +136,27 @@ pub(crate) async fn file(
     }
     let record = state.public_record()?;
     let from = EpochNumber(wanted.from.unwrap_or(0));
-    let begin = Some((from, FILE_EPOCHS_MAX));
-    let pieces = futures_util::stream::try_unfold(begin, move |at| {
+    let pieces = lines(record, of, from, FILE_EPOCHS_MAX);
+    let headers = [
+        (header::CONTENT_TYPE, "application/jsonl".to_owned()),
+        (header::CONTENT_DISPOSITION, format!("attachment; filename=\"receipts-{id}.jsonl\"")),
+    ];
+    Ok((headers, Body::from_stream(pieces)).into_response())
+}
+
+/// A receipt a line, piece by piece, of so many epochs at most from one on.
+fn lines(
+    record: Arc<dyn PublicRecord>,
+    of: ReceiptOf,
+    from: EpochNumber,
+    most: usize,
+) -> impl Stream<Item = io::Result<Bytes>> + Send {
+    futures_util::stream::try_unfold(Some((from, most)), move |at| {
         let (record, of) = (record.clone(), of.clone());
         async move {
-            let Some((from, left)) = at else { return Ok::<_, std::io::Error>(None) };
+            let Some((from, left)) = at else { return Ok::<_, io::Error>(None) };
             let limit = left.min(PIECE_EPOCHS);
-            let made = some(record, of, from, limit).await.map_err(std::io::Error::other)?;
+            let made = some(record, of, from, limit).await.map_err(io::Error::other)?;
             let mut text = Vec::new();
             for receipt in &made.receipts {
                 serde_json::to_writer(&mut text, receipt)?;
@@ -147,12 +166,25 @@ pub(crate) async fn file(
             let next = made.next.filter(|_| rest > 0).map(|e| (e, rest));
             Ok(Some((Bytes::from(text), next)))
         }
-    });
-    let headers = [
-        (header::CONTENT_TYPE, "application/jsonl".to_owned()),
-        (header::CONTENT_DISPOSITION, format!("attachment; filename=\"receipts-{id}.jsonl\"")),
-    ];
-    Ok((headers, Body::from_stream(pieces)).into_response())
+    })
+}
+
+/// The same as a series, under the head as it is now.
+fn pieces(
+    record: Arc<dyn PublicRecord>,
+    of: ReceiptOf,
+    from: EpochNumber,
+    most: usize,
+) -> impl Stream<Item = io::Result<Bytes>> + Send {
+    let head = record.head();
+    let begin = Some(Written { writer: None, from, left: most });
+    futures_util::stream::try_unfold(begin, move |at| {
+        let (record, of, head) = (record.clone(), of.clone(), head.clone());
+        async move {
+            let Some(at) = at else { return Ok::<_, io::Error>(None) };
+            piece(record, of, head, at).await.map(Some).map_err(io::Error::other)
+        }
+    })
 }
 
 /// How far a series was written.
@@ -223,15 +255,7 @@ pub(crate) async fn series(
     if wanted.epoch.is_some() && first.receipts.first().and_then(Receipt::epoch) != Some(from) {
         return Err(Failure::not_found("receipt"));
     }
-    let head = record.head();
-    let begin = Some(Written { writer: None, from, left });
-    let pieces = futures_util::stream::try_unfold(begin, move |at| {
-        let (record, of, head) = (record.clone(), of.clone(), head.clone());
-        async move {
-            let Some(at) = at else { return Ok::<_, std::io::Error>(None) };
-            piece(record, of, head, at).await.map(Some).map_err(std::io::Error::other)
-        }
-    });
+    let pieces = pieces(record, of, from, left);
     let headers = [
         (header::CONTENT_TYPE, "application/octet-stream".to_owned()),
         (header::CONTENT_DISPOSITION, format!("attachment; filename=\"{name}\"")),
