@@ -3,7 +3,7 @@
 //! | driver | where | input |
 //! |---|---|---|
 //! | libFuzzer, guided by coverage, for as long as one likes | `fuzz/`, run by `scripts/fuzz` | grows from the seeds |
-//! | seeded mutation, the same every time, some seconds | `tests/short.rs`, part of every test run | the seeds, changed |
+//! | seeded mutation, the same every time, minutes | `tests/short.rs`, part of every test run | the seeds, changed |
 //!
 //! A target takes any bytes and panics when a promise does not hold. The seeds are files in
 //! `testdata/fuzz/NAME/`; inputs that once broke something stay there.

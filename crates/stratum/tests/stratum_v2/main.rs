@@ -13,6 +13,9 @@ mod noise;
 #[allow(dead_code)]
 #[path = "../stratum_v1/node.rs"]
 mod node;
+// A machine in simulated time, made for V1's tests.
+#[path = "../stratum_v1/poisson.rs"]
+mod poisson;
 mod proxy;
 mod shares;
 mod swarm;
@@ -21,6 +24,7 @@ mod tcp;
 #[allow(dead_code)]
 #[path = "../stratum_v1/two_chains.rs"]
 mod two_chains;
+mod vardiff;
 
 /// What that node asks its tests for.
 mod miner {

@@ -9,7 +9,13 @@ use gruve_units::{Algorithm, Timestamp};
 use mining_sv2 as m;
 use std::sync::Arc;
 
-fn standard(channel_id: u32, job_id: u32, nonce: u32, ntime: u32, version: u32) -> Vec<u8> {
+pub(crate) fn standard(
+    channel_id: u32,
+    job_id: u32,
+    nonce: u32,
+    ntime: u32,
+    version: u32,
+) -> Vec<u8> {
     let share = m::SubmitSharesStandard {
         channel_id,
         sequence_number: nonce,
