@@ -141,9 +141,9 @@ pub(super) async fn only_whole_cents_of_what_is_left_of_a_card_payment_are_given
     }
     // One that came another way is no card's to give back.
     let invoice = b.house.invoice_in(2, eur(500), Purpose::TopUp).await;
-    b.open(2, &invoice, Method::BtcPay).await.unwrap();
-    let place = "api/v1/stores/Store1/invoices/inv1";
-    b.service.set(place, &json!({ "status": "Settled" }));
+    let url = b.open(2, &invoice, Method::BtcPay).await.unwrap();
+    let place = format!("api/v1/stores/Store1/invoices/{}", url.rsplit('/').next().unwrap());
+    b.service.set(&place, &json!({ "status": "Settled" }));
     b.service.put(&format!("{place}/payment-methods"), json!([]));
     assert_eq!(b.later().await.booked, 1);
     let coins = t.payments(account(2)).await.unwrap().remove(0);
