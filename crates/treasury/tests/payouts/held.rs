@@ -7,7 +7,7 @@ use gruve_units::{Clock as _, Timestamp};
 const DAY: Duration = Duration::from_secs(86_400);
 
 /// A payout to a stranger that is not paid before an instant.
-async fn place(house: &House, to: u8, until: Timestamp, key: Option<&str>) -> PlacedPayout {
+async fn place(house: &House, to: u32, until: Timestamp, key: Option<&str>) -> PlacedPayout {
     let new = NewPayout {
         account: account(1),
         amount: sat(COIN),
