@@ -132,7 +132,8 @@ fn learnt(history: &History, days: u32) -> Option<f64> {
     let days_of_weeks = history.days().iter().rev().step_by(7).rev();
     let weeks: Vec<(f64, f64)> =
         days_of_weeks.map(|d| (d.price as f64, d.difficulty as f64)).collect();
-    Widths::known(&weeks).at(f64::from(days) * DAY_SECS)
+    let secs = f64::from(days) * DAY_SECS;
+    Widths::known_for(&weeks, secs).at(secs)
 }
 
 fn taken_together(

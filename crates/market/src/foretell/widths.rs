@@ -89,12 +89,29 @@ pub(super) fn learnt(sufficed: &[(usize, usize)], term: usize, now: usize) -> Op
     (all.len() >= TERMS_MIN).then(|| TRIED[*width])
 }
 
+fn known_of(weeks: &[(f64, f64)], term: usize) -> Option<(usize, f64)> {
+    let last = weeks.len().saturating_sub(1);
+    Some((term, learnt(&all_sufficed(weeks, term), term, last)?))
+}
+
 impl Widths {
     /// What is known at the end of a history's weeks.
-    pub(crate) fn known(weeks: &[(f64, f64)]) -> Widths {
-        let last = weeks.len().saturating_sub(1);
-        let of = |term| Some((term, learnt(&all_sufficed(weeks, term), term, last)?));
-        Widths(TERMS.into_iter().map_while(of).collect())
+    #[cfg(test)]
+    pub(super) fn known(weeks: &[(f64, f64)]) -> Widths {
+        Widths(TERMS.into_iter().map_while(|term| known_of(weeks, term)).collect())
+    }
+
+    /// The same as far as it is needed for one term; some tenths of a second for a history of years.
+    pub(crate) fn known_for(weeks: &[(f64, f64)], secs: f64) -> Widths {
+        let is_below = |term: &usize| *term as f64 <= secs / WEEK_SECS;
+        // Where a longer one is not known, the longest that is.
+        let below = TERMS.into_iter().rev().filter(is_below).find_map(|t| known_of(weeks, t));
+        let above = TERMS.into_iter().find(|t| !is_below(t)).filter(|_| {
+            below.is_some_and(|(term, _)| TERMS.iter().rfind(|t| is_below(t)) == Some(&term))
+                || !TERMS.iter().any(is_below)
+        });
+        let above = above.and_then(|t| known_of(weeks, t));
+        Widths(below.into_iter().chain(above).collect())
     }
 
     /// Reads lines of `weeks,times`.

@@ -67,6 +67,15 @@ fn the_widths_that_are_shipped_are_those_learnt_of_the_kept_histories() {
         assert_eq!(learnt.written(), shipped);
         assert_eq!(Widths::read(shipped), learnt);
     }
+    // For one term the same comes of fewer of them.
+    let weeks = weeks(LTC);
+    let (all, short) = (Widths::known(&weeks), &weeks[..110]);
+    for weeks_of in [1.0, 4.0, 20.0, 52.14, 300.0] {
+        let secs = weeks_of * WEEK_SECS;
+        assert_eq!(Widths::known_for(&weeks, secs).at(secs), all.at(secs), "{weeks_of}");
+        let few = Widths::known(short);
+        assert_eq!(Widths::known_for(short, secs).at(secs), few.at(secs), "{weeks_of}");
+    }
 }
 
 #[test]
