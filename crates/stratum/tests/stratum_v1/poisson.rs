@@ -199,34 +199,3 @@ pub(crate) fn changes_in_an_hour<P: Pool>(
     }
     changes
 }
-
-/// A lane whose easiest class is right for the machine, whose shares for a moment come a thousand times faster than usual: the newest job was
-/// given at the easiest class already when that is right again. After how many seconds each of so many has it back.
-pub(crate) fn back_after_a_spurt<P: Pool>(
-    cases: u64,
-    connect: impl Fn(SessionRules) -> P,
-) -> Vec<f64> {
-    let interval = Duration::from_secs(5);
-    let easiest = class(40);
-    let mut times = Vec::new();
-    for case in 0..cases {
-        let mut rules = rules(easiest, interval);
-        rules.class_range.0 = easiest;
-        let rate = 2f64.powi(i32::from(easiest.k())) / interval.as_secs_f64();
-        let mut machine = Machine::new(connect(rules), rate, interval, case);
-        machine.run_until(300.0);
-        machine.hashes_per_second *= 1000.0;
-        machine.draw();
-        machine.run_until(300.3);
-        assert!(machine.pool.newest().1 > easiest, "case {case}: it was too fast");
-        machine.hashes_per_second = rate;
-        machine.draw();
-        while machine.pool.newest().1 > easiest {
-            machine.run_until(machine.now + 0.1);
-            assert!(machine.now < 400.0, "case {case}: not back");
-        }
-        times.push(machine.now - 300.3);
-    }
-    times.sort_by(f64::total_cmp);
-    times
-}

@@ -160,14 +160,3 @@ fn a_steady_machine_behind_a_channel_stays_in_its_class() {
         assert!(changes <= 12, "{changes} changes in 25 machine hours");
     }
 }
-
-/// What waiting costs: an extended channel keeps its prefix.
-#[test]
-fn a_class_that_the_newest_job_had_comes_back_at_once_or_within_half_a_minute() {
-    let at_once = poisson::back_after_a_spurt(60, |rules| Line::connect(rules, true));
-    let waiting = poisson::back_after_a_spurt(60, |rules| Line::connect(rules, false));
-    eprintln!("FIGURE {at_once:?} {waiting:?}");
-    assert!(at_once[59] <= 20.0, "{at_once:?}");
-    assert!(waiting[59] <= at_once[59] + 30.0, "{waiting:?}");
-    assert!(waiting[30] >= at_once[30] + 5.0, "what this is about: {waiting:?}");
-}
