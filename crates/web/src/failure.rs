@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 /// Every failure's word: they stay, and docs/api.md says what each means.
-pub(crate) const KINDS: [&str; 56] = [
+pub(crate) const KINDS: [&str; 57] = [
     "account-in-use",
     "bad-request",
     "balance-too-low",
@@ -58,6 +58,7 @@ pub(crate) const KINDS: [&str; 56] = [
     "taken",
     "ticket-closed",
     "ticket-void",
+    "too-early",
     "too-large",
     "too-late",
     "too-many",
