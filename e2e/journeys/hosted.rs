@@ -99,11 +99,9 @@ async fn offers(page: &Page, house: &House, cast: &Cast) {
     list.select_by_value("running").await.unwrap();
     page.press_at(&format!("tr:has(select[aria-label*='{serial}']) button")).await;
     let running = page.say("running");
-    let state = format!("tr:has(select[aria-label*='{serial}']) td:last-child");
-    page.wait("the machine may work", async || {
-        page.text(&state).await.filter(|t| t.starts_with(&running))
-    })
-    .await;
+    let state = format!("tr:has(select[aria-label*='{serial}']) option[selected]");
+    page.wait("the machine may work", async || page.text(&state).await.filter(|t| *t == running))
+        .await;
     page.open("/console/hosting", "Hosting").await;
     for (id, text) in [
         ("offer-serial", serial.as_str()),

@@ -59,6 +59,7 @@ pub(crate) const KINDS: [&str; 57] = [
     "taken",
     "ticket-closed",
     "ticket-void",
+    "too-early",
     "too-large",
     "too-late",
     "too-many",

@@ -6,6 +6,9 @@ mod house;
 use axum::http::StatusCode;
 use gruve_accounts::Role;
 use gruve_farm::{MachineOwner, Proof, ProvenPlace, Report, Said, Sample};
+use gruve_market::PriceSourceConfig;
+use gruve_units::{Asset, Clock as _, Duration};
+use gruve_web::WebConfig;
 use house::House;
 use house::browser::{Browser, Program};
 use serde_json::{Value, json};
@@ -208,4 +211,70 @@ async fn the_electricity_behind_a_lease_is_shown_by_site_with_its_price_and_fact
     {
         assert!(page.contains(word), "{word}");
     }
+}
+
+/// The row of a table of a page's section that has this text, without its tags.
+fn row_of(page: &str, section: &str, text: &str) -> String {
+    let from = page.split_once(&format!("<section class=\"sheet\" id=\"{section}\"")).unwrap().1;
+    let table = from.split_once("</section>").unwrap().0;
+    let row = table.split("<tr>").find(|r| r.contains(text));
+    let row = row.unwrap_or_else(|| panic!("no row with {text} in {section}: {table}"));
+    let tags = row.split('<').map(|part| part.split_once('>').map_or(part, |(_, said)| said));
+    tags.collect::<Vec<_>>().join(" ")
+}
+
+#[tokio::test]
+async fn the_console_shows_a_node_that_is_down_a_lane_sold_too_often_and_who_is_silent() {
+    let source = |name: &str, url: Option<&str>| PriceSourceConfig {
+        name: name.to_owned(),
+        asset: Asset::Btc,
+        url: url.map(str::to_owned),
+        pointer: String::new(),
+    };
+    let house = House::selling(WebConfig::default(), |m| {
+        let exchange = source("exchange", Some("https://prices.example/btc"));
+        m.prices.sources = vec![source("desk", None), exchange];
+        m.prices.quorum = 2;
+    })
+    .await;
+    house.epochs(8).await;
+    let kari = staff(&house, "kari", Role::Owner).await;
+    let mut browser = Browser::new(&house.app);
+    browser.cookies.insert("gruve".to_owned(), kari.token.clone().unwrap());
+    house.live.share_at(house.clock.now());
+    let page = browser.get("/console").await.body;
+    assert!(row_of(&page, "capacity", "btc").contains("Covered"), "{page}");
+    assert!(row_of(&page, "nodes", "10.0.0.1:8332").contains("behind"), "{page}");
+    let gateway = row_of(&page, "gateways", "btc");
+    assert!(gateway.contains("Takes shares") && gateway.contains("127.0.0.1:3333"), "{gateway}");
+    assert!(row_of(&page, "sources", "exchange").contains("Never heard"), "{page}");
+    assert!(page.contains("A price needs 2 of a coin"), "{page}");
+
+    // Half of what is proven is sold; then most of the machines are away, and the node with them.
+    let order = json!({ "plan": "btc-lease", "hashrate": "600 kH/s", "term_epochs": 60 });
+    let quote = kari.post("/api/v1/quotes", order).await.json()["quote"].clone();
+    let bought = kari.post("/api/v1/contracts", json!({ "quote": quote })).await.json();
+    let btc = &house.lanes[0];
+    let due = gruve_units::Amount::new(btc.asset, 900_000_000);
+    house.pay(btc, bought["invoice"]["address"].as_str().unwrap(), due);
+    house.block(btc, false).await;
+    house.epochs(2).await;
+    house.clock.advance(Duration::from_secs(40));
+    house.epoch().await;
+    house.live.node_is("down");
+    let now = house.clock.now();
+    house.market.report_price("desk", Asset::Btc, now, 64_000_500_000).await.unwrap();
+    house.clock.advance(Duration::from_secs(3));
+    let page = browser.get("/console").await.body;
+    assert!(row_of(&page, "capacity", "btc").contains("Oversold by"), "{page}");
+    assert!(row_of(&page, "nodes", "10.0.0.1:8332").contains("down"), "{page}");
+    let desk = row_of(&page, "sources", "desk");
+    assert!(desk.contains("Counts") && desk.contains("64\u{202f}000.50"), "{desk}");
+    assert!(desk.contains("3 s") && desk.contains("told by hand"), "{desk}");
+    // Nothing comes any more.
+    house.clock.advance(Duration::from_secs(1_000));
+    let page = browser.get("/console").await.body;
+    assert!(row_of(&page, "gateways", "btc").contains("No shares come"), "{page}");
+    assert!(row_of(&page, "sources", "desk").contains("Too old to count"), "{page}");
+    assert!(row_of(&page, "sources", "exchange").contains("Never heard"), "{page}");
 }

@@ -531,9 +531,13 @@ mod tests {
     #[test]
     fn energy_is_said_in_a_unit_that_can_be_read() {
         assert_eq!(joules(17_500), "17.500 J");
-        assert_eq!(joules(9_999_999), "9999.999 J");
+        assert_eq!(joules(9_999_999), "9\u{202f}999.999 J");
         assert_eq!(joules(10_000_000), "10.000 kJ");
         assert_eq!(joules(29_171_214_384_191), "29.171 GJ");
-        assert_eq!(joules(29_171_214_384_191_000_000), "29171214.384 GJ", "there is none above");
+        assert_eq!(
+            joules(29_171_214_384_191_000_000),
+            "29\u{202f}171\u{202f}214.384 GJ",
+            "there is none above"
+        );
     }
 }

@@ -4,9 +4,9 @@ use gruve_units::{Asset, Timestamp};
 use gruve_web::{LiveFarm, LiveSession};
 use std::sync::Mutex;
 
-/// The machines of the house, all connected.
+/// The machines of the house, all connected; and its node, which is behind where nothing else was said.
 #[derive(Default)]
-pub struct Connected(pub(super) Mutex<Vec<LiveSession>>);
+pub struct Connected(pub(super) Mutex<Vec<LiveSession>>, Mutex<Option<&'static str>>);
 
 impl Connected {
     /// All machines have had a share just now.
@@ -14,6 +14,11 @@ impl Connected {
         for s in self.0.lock().unwrap().iter_mut() {
             s.last_share_at = Some(at);
         }
+    }
+
+    /// How the node of `btc` stands.
+    pub fn node_is(&self, standing: &'static str) {
+        *self.1.lock().unwrap() = Some(standing);
     }
 
     /// More machines connect.
@@ -28,7 +33,7 @@ impl LiveFarm for Connected {
             lane: "btc".parse().unwrap(),
             asset: Asset::Btc,
             name: "10.0.0.1:8332".to_owned(),
-            standing: "behind",
+            standing: self.1.lock().unwrap().unwrap_or("behind"),
             is_chosen: true,
             height: Some(7),
             peers: None,
