@@ -310,8 +310,15 @@ async fn until<T, F: Future<Output = Result<Option<T>, JourneyError>>>(
 ) -> Result<T, JourneyError> {
     let polling = async {
         loop {
-            if let Some(found) = ask().await? {
-                return Ok(found);
+            match ask().await {
+                Ok(Some(found)) => return Ok(found),
+                // Asked too often, as whoever waits on many lanes does: later.
+                Ok(None)
+                | Err(JourneyError::Api(ApiError::Refused {
+                    status: StatusCode::TOO_MANY_REQUESTS,
+                    ..
+                })) => {}
+                Err(e) => return Err(e),
             }
             tokio::time::sleep(Duration::from_millis(500)).await;
         }
