@@ -204,7 +204,7 @@ fn key_table(visitor: &Visitor, keys: &[ApiKey]) -> Markup {
                     th scope="col" { (t("Last used")) } th scope="col" { (t("Action")) } } }
                 tbody { @for k in keys { tr {
                     (cell!("Name", k.name))
-                    (cell!("May", scope_words(&k.scopes)))
+                    (cell!("May", html! { code { (scope_words(&k.scopes)) } }))
                     (cell!("Ends", time(k.expires)))
                     (cell!("Last used", match k.used { Some(at) => time(at), None => html! { (t("never")) } }))
                     (cell!("Action", html! { form method="post" action="/account/keys/end" {
@@ -443,7 +443,7 @@ pub(crate) async fn make_key(
         }
         section.sheet.narrow {
             p.copy #key { (secret) }
-            dl.pairs { dt { (t("May")) } dd { (scope_words(&key.scopes)) } dt { (t("Ends")) } dd { (time(key.expires)) } }
+            dl.pairs { dt { (t("May")) } dd { code { (scope_words(&key.scopes)) } } dt { (t("Ends")) } dd { (time(key.expires)) } }
         }
     };
     Ok(page(&visitor, t("A new key"), false, &content))

@@ -11,6 +11,7 @@ pub mod codes;
 mod connected;
 pub mod contracts;
 pub mod document;
+pub mod forms;
 pub mod furnished;
 pub mod letters;
 mod offers;
