@@ -2,7 +2,7 @@
 
 use super::{BlockState, Model, TERAHASH_DAY};
 use crate::books::Account;
-use crate::contract::State;
+use crate::contract::{NOT_YET, State};
 use crate::numbers::{ceil, floor, int, less, power_of_two, sum};
 use crate::window::units_of;
 use crate::{Id, Wrong};
