@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 /// Every failure's word: they stay, and docs/api.md says what each means.
-pub(crate) const KINDS: [&str; 57] = [
+pub(crate) const KINDS: [&str; 58] = [
     "account-in-use",
     "bad-request",
     "balance-too-low",
