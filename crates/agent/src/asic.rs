@@ -226,7 +226,7 @@ mod tests {
     #[test]
     fn floats_become_whole_numbers_or_none() {
         assert_eq!(
-            (nearest(59_756_060_000_000.004), nearest(58.94)),
+            (nearest(59_756_060_000_000.01), nearest(58.94)),
             (Some(59_756_060_000_000), Some(59))
         );
         assert_eq!(
