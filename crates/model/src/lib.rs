@@ -196,8 +196,6 @@ wrong! {
     PauseByTodaysPrice,
     /// Whoever wants to run although it does not pay is paused all the same.
     KeepForgotten,
-    /// A contract is paused although its renewal is paid for.
-    PausedThoughRenewed,
     /// Whoever wants to run while disputed is heard when that is settled.
     KeepHeardAfterThaw,
     /// The clock of a disputed contract goes on.

@@ -2,12 +2,11 @@
 
 use super::{BlockState, Model, TERAHASH_DAY};
 use crate::books::Account;
-use crate::contract::{NOT_YET, State};
+use crate::contract::State;
 use crate::numbers::{ceil, floor, int, less, power_of_two, sum};
 use crate::window::units_of;
 use crate::{Id, Wrong};
 use num_bigint::BigInt;
-use std::collections::BTreeSet;
 
 /// Blocks whose pay is averaged.
 const PAY_BLOCKS: usize = 144;
@@ -110,21 +109,10 @@ impl Model {
         }
     }
 
-    /// Contracts whose owners want them to run: who said so, and who has paid for what begins at their end.
-    fn kept(&self) -> BTreeSet<Id> {
-        let renews = self.wrong != Some(Wrong::PausedThoughRenewed);
-        let follow = self.contracts.values().filter(|c| c.state == State::Running && renews);
-        let followed = follow.filter(|c| c.start == NOT_YET).filter_map(|c| c.follows);
-        let said = self.contracts.values().filter(|c| c.keeps).map(|c| c.id);
-        said.chain(followed).collect()
-    }
-
     /// With the epoch ends the pause of those whose owners want them to run.
     pub(super) fn heed_owners(&mut self, epoch: u64) {
         let waits = self.wrong == Some(Wrong::KeepHeardAfterThaw);
-        let kept = self.kept();
-        let running = self.contracts.values_mut().filter(|c| c.state == State::Running);
-        for c in running.filter(|c| kept.contains(&c.id)) {
+        for c in self.contracts.values_mut().filter(|c| c.state == State::Running && c.keeps) {
             if c.is_paused(epoch) && !(waits && c.is_frozen(epoch)) {
                 c.paused_since = None;
             }
@@ -145,7 +133,6 @@ impl Model {
         let paid: u64 = blocks.iter().map(|(subsidy, fees, _)| subsidy + fees).sum();
         let average = int(paid / blocks.len() as u64);
         let pays = floor(&(average * TERAHASH_DAY), &int(*work));
-        let kept_on = self.kept();
         for id in running {
             let (coin, wrong) = (int(self.lane.coin), self.wrong);
             let Some(c) = self.contracts.get_mut(id) else { continue };
@@ -165,7 +152,7 @@ impl Model {
             };
             let earns = earns * 10_000;
             let is_below = earns < &costs * (10_000 - h);
-            if is_below && c.paused_since.is_none() && !kept_on.contains(id) {
+            if is_below && c.paused_since.is_none() && !c.keeps {
                 let notice = if wrong == Some(Wrong::PausedAtOnce) { 0 } else { terms.notice };
                 c.paused_since = Some(epoch + 1 + notice);
             } else if earns >= costs * (10_000 + h) {
