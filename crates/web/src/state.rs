@@ -2,7 +2,7 @@
 
 use crate::api::events::Places;
 use crate::api::funds::FundsShelf;
-use crate::crowd::{CallPace, Pace};
+use crate::crowd::{CallPace, Crowd, Pace};
 use crate::exposition::Exposition;
 use crate::failure::{Failure, sentence};
 use crate::live::Pulse;
@@ -229,6 +229,7 @@ struct Inner {
     estimates: Estimates,
     shared: Shared,
     calls: Pace<AccountId>,
+    exporting: Crowd<AccountId>,
 }
 
 /// What came of name and password.
@@ -270,6 +271,7 @@ impl AppState {
             estimates,
             shared,
             calls,
+            exporting: Crowd::default(),
         };
         Ok(AppState(Arc::new(inner)))
     }
@@ -277,6 +279,11 @@ impl AppState {
     /// How often accounts call the API.
     pub(crate) fn calls(&self) -> &Pace<AccountId> {
         &self.0.calls
+    }
+
+    /// Whose exports are under way.
+    pub(crate) fn exporting(&self) -> &Crowd<AccountId> {
+        &self.0.exporting
     }
 
     /// Pages that many refresh at once.

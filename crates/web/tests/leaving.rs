@@ -8,6 +8,7 @@ use axum::http::{Request, StatusCode};
 use axum::response::Response;
 use gruve_accounts::{CLOSING_DELAY, SEALED_FOR};
 use gruve_units::Duration;
+use gruve_web::{CallPace, WebConfig};
 use house::House;
 use house::browser::{Browser, Program};
 use hyper::service::Service as _;
@@ -61,6 +62,27 @@ async fn who_takes_nothing_of_an_export_keeps_nobody_else_waiting() {
     assert!(held.iter().all(|answer| answer.status() == StatusCode::OK));
     let kari = Program::signed_up(&house.app, "kari").await;
     assert!(kari.get("/api/v1/export").await.json()["is_whole"] == json!(true));
+}
+
+#[tokio::test]
+async fn an_export_is_one_call_however_much_it_asks_for() {
+    let calls = CallPace { at_once: 10, interval: Duration::from_secs(10) };
+    let house = House::with(WebConfig { calls, ..WebConfig::default() }).await;
+    let kari = Program::signed_up(&house.app, "kari").await;
+    for _ in 0..2 {
+        let export = kari.get("/api/v1/export").await;
+        assert_eq!(
+            export.status,
+            StatusCode::OK,
+            "as soon as the one before is read: {}",
+            export.body
+        );
+        let export = export.json();
+        assert_eq!(export["is_whole"], json!(true));
+        let parts = parts(&export);
+        assert!(parts.len() > 10, "{}", parts.len());
+        assert!(parts.contains_key("/api/v1/balances") && parts.contains_key("/api/v1/webhooks"));
+    }
 }
 
 #[tokio::test]

@@ -270,6 +270,9 @@ const SHORT: [(&str, &[&str]); 9] = [
             "words",
             "bulletins",
             "unconfirmed",
+            // Lists of eight partners, and at most one that counts later.
+            "shared",
+            "others_bps",
         ],
     ),
     ("of 90 days, told once while they last", &["incidents", "open"]),

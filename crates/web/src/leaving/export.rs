@@ -3,7 +3,8 @@
 //! The document is made of the API's own answers, each under the address that gives it, so that its form is
 //! documented and what is added to the API is in the export on the same day: every address that a session
 //! reads without further particulars is in the list, those of single contracts, invoices, payouts, machines
-//! and tickets follow from what the lists say. Asking goes through the same gates as from outside.
+//! and tickets follow from what the lists say. Asking goes through the same gates as from outside, but for the pace of calls:
+//! an export is one.
 //!
 //! # Promises
 //! - One answer at a time is held in memory; the file grows while it is sent.
@@ -11,14 +12,15 @@
 //!   reads slowly, or not at all, keeps nobody else waiting.
 //! - A file that broke off is no JSON, so nobody takes half of it for a whole one.
 
-use crate::crowd::{Crowd, Seat};
+use crate::crowd::Seat;
 use crate::extract::Customer;
 use crate::failure::Failure;
+use crate::gate::Counted;
 use crate::routes::Access;
 use crate::state::AppState;
 use axum::Router;
 use axum::body::Body;
-use axum::http::{HeaderValue, Method, Request, header};
+use axum::http::{HeaderValue, Method, Request, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use gruve_units::AccountId;
@@ -43,9 +45,6 @@ static OPEN: LazyLock<std::sync::Arc<Semaphore>> =
 
 /// Given back with each answer, before it is sent.
 static TURNS: Semaphore = Semaphore::const_new(AT_ONCE);
-
-/// Whose exports are under way.
-static SEATS: LazyLock<Crowd<AccountId>> = LazyLock::new(Crowd::default);
 
 /// What follows from a list: the list's address, the member that names one, and what is read of each.
 const OF_EACH: [(&str, &str, &[&str]); 6] = [
@@ -96,8 +95,8 @@ struct Writing {
     parts: u32,
     written: u32,
     is_over: bool,
-    _place: OwnedSemaphorePermit,
-    _seat: Seat<AccountId>,
+    /// Given up with the last piece, so that who has it all may begin again.
+    seat: Option<(OwnedSemaphorePermit, Seat<AccountId>)>,
 }
 
 /// The addresses that a session reads as they stand.
@@ -118,7 +117,7 @@ pub(crate) async fn begin(state: &AppState, customer: &Customer) -> Result<Respo
     let busy = || Failure::busy("Others are exporting at this moment. Try again in a minute.");
     // One account takes one of the places, so that nobody holds them all by reading slowly.
     let own = || Failure::busy("An export of this account is under way. Let it end first.");
-    let seat = SEATS.admit(&customer.account, 1).ok_or_else(own)?;
+    let seat = state.exporting().admit(&customer.account, 1).ok_or_else(own)?;
     let place = OPEN.clone().try_acquire_owned().map_err(|_| busy())?;
     let token = HeaderValue::from_str(&format!("Bearer {}", customer.token))
         .map_err(|_| Failure::unauthorised())?;
@@ -142,8 +141,7 @@ pub(crate) async fn begin(state: &AppState, customer: &Customer) -> Result<Respo
         parts: 0,
         written: 0,
         is_over: false,
-        _place: place,
-        _seat: seat,
+        seat: Some((place, seat)),
     };
     let body = Body::from_stream(futures_util::stream::unfold(writing, |mut writing| async {
         let piece = writing.next().await?;
@@ -186,6 +184,7 @@ impl Writing {
             }
         }
         self.is_over = true;
+        self.seat = None;
         let is_whole = self.ahead.is_empty();
         Some(Ok(Bytes::from(format!("\n],\"is_whole\":{is_whole}}}\n"))))
     }
@@ -194,10 +193,11 @@ impl Writing {
     async fn ask(&self, path: &str) -> Result<Option<Value>, String> {
         let _turn = TURNS.acquire().await.map_err(|e| e.to_string())?;
         let request = Request::get(path).header(header::AUTHORIZATION, self.token.clone());
-        let request = request.body(Body::empty()).map_err(|e| e.to_string())?;
+        let request = request.extension(Counted).body(Body::empty()).map_err(|e| e.to_string())?;
         let service = TowerToHyperService::new(self.app.clone());
         let Ok(answer) = service.call(request).await;
-        if answer.status().is_server_error() {
+        // What is refused for the moment is there all the same.
+        if answer.status().is_server_error() || answer.status() == StatusCode::TOO_MANY_REQUESTS {
             return Err(format!("{path} answered {}", answer.status()));
         }
         if !answer.status().is_success() {
