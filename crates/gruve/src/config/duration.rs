@@ -35,9 +35,18 @@ impl<'de> Deserialize<'de> for Span {
     }
 }
 
+/// Reads a span of which there may be none: `0s` is one, too.
+pub(super) fn or_none<'de, D: Deserializer<'de>>(d: D) -> Result<Span, D::Error> {
+    match &*String::deserialize(d)? {
+        "0s" => Ok(Span(Duration::ZERO)),
+        text => text.parse().map_err(serde::de::Error::custom),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::mail::AccountsConfig;
 
     #[test]
     fn spans_read_and_nonsense_is_refused() {
@@ -45,6 +54,19 @@ mod tests {
         assert_eq!("500ms".parse(), Ok(Span(Duration::from_millis(500))));
         for bad in ["", "5", "0s", "-1s", "1.5s", "99999999999d", "5 s", "٥s"] {
             assert!(bad.parse::<Span>().is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn what_may_not_wait_at_all_is_said_so() {
+        let none = "payout_delay = \"0s\"\nrecovery_delay = \"0s\"";
+        let rules: AccountsConfig = toml::from_str(none).unwrap();
+        assert_eq!(
+            (rules.payout_delay, rules.recovery_delay),
+            (Span(Duration::ZERO), Span(Duration::ZERO))
+        );
+        for bad in ["payout_delay = \"0\"", "payout_delay = \"-1s\"", "change_delay = \"0s\""] {
+            assert!(toml::from_str::<AccountsConfig>(bad).is_err(), "{bad}");
         }
     }
 }

@@ -54,10 +54,12 @@ pub struct AccountsConfig {
     /// How long a new e-mail address and a new payout address wait.
     pub change_delay: Span,
     /// How long a payout waits that goes where nothing of its account has gone before; nothing has none wait.
+    #[serde(deserialize_with = "super::duration::or_none")]
     pub payout_delay: Span,
     /// How long the closing of an account waits.
     pub closing_delay: Span,
     /// How long a lost second factor waits to be taken off; nothing takes none off.
+    #[serde(deserialize_with = "super::duration::or_none")]
     pub recovery_delay: Span,
     /// Whether a payout address comes into a customer's book only with its owner's signature (BIP-322).
     pub owner_signatures: bool,
