@@ -382,7 +382,7 @@ pub fn foretell(given: Given) -> Option<QuoteForecast> {
     let (share, coins) = given.coins()?;
     let past = given.past.and_then(Past::shipped);
     let past = if given.is_of_another() { past.map(Past::without_trend) } else { past };
-    let past = past.zip(given.past).map(|(p, of)| p.as_learnt(of, given.term_secs as f64));
+    let past = past.zip(given.past).map(|(p, of)| p.into_learnt(of, given.term_secs as f64));
     let mut all = draw(&given, (share, &coins), past.as_ref())?;
     let measure = measure(&given);
     all.waits.sort_unstable();

@@ -92,7 +92,7 @@ impl Past {
     }
 
     /// As wide as was learnt of a shipped history for a term.
-    pub(super) fn as_learnt(self, of: Asset, secs: f64) -> Past {
+    pub(super) fn into_learnt(self, of: Asset, secs: f64) -> Past {
         let times = shipped(of).and_then(|(_, widths)| Widths::read(widths).at(secs));
         match times {
             Some(times) => self.widened(times),
