@@ -48,7 +48,7 @@ fn side_by_side_the_acknowledged_shares_are_those_in_the_log() {
     let columns = "submit-20x4,job-20";
     let args = ["compare", "--columns", columns, "--rounds", "1", "--warmup", "100ms"];
     let report = bench(&[&args[..], &["--duration", "500ms", "--unpinned"]].concat());
-    assert_eq!(report["format"], 1);
+    assert_eq!(report["format"], 2);
     let columns = report["columns"].as_array().unwrap();
     assert_eq!(columns.len(), 2);
     for server in ["floor", "gateway"] {
