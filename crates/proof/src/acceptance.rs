@@ -29,6 +29,8 @@ pub const LEAVES_MAX: usize = 1 << 20;
 pub const LEAF_BYTES: usize = 33;
 /// The first lines of notes: without levels, with them.
 const FORMS: [&str; 2] = ["gruve accepted 1", "gruve accepted 2"];
+/// The first line of the file that says which notes are there.
+const RANGE_FORM: &str = "gruve accepted range 1";
 /// What ends the name of a file of leaves.
 pub const LEAVES: &str = ".leaves";
 
@@ -38,18 +40,77 @@ pub fn range_path(lane: &LaneId) -> String {
     format!("{FOLDER}/{lane}/range")
 }
 
-/// What it says.
-#[must_use]
-pub fn range_text(first: u64, last: u64) -> String {
-    format!("{first} {last}\n")
+/// Which notes of a lane are there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AcceptedRange {
+    /// The log.
+    pub origin: String,
+    /// The lane.
+    pub lane: LaneId,
+    /// The number of the first note that is there.
+    pub first: u64,
+    /// The number of the last one, not below the first.
+    pub last: u64,
 }
 
-/// The numbers in such a file, ascending; `None` when it is none.
+impl AcceptedRange {
+    fn body(&self) -> String {
+        let AcceptedRange { origin, lane, first, last } = self;
+        format!("{RANGE_FORM}\n{origin}\n{lane}\n{first} {last}\n")
+    }
+
+    /// The signed note.
+    #[must_use]
+    pub fn sign(&self, key: &SigningKey) -> String {
+        sign(&self.body(), &self.origin, key)
+    }
+
+    /// What a note says that carries a good signature by this key, whose name is the log's origin.
+    ///
+    /// # Errors
+    /// [`NoteError`].
+    pub fn open(note: &str, key: &NoteKey) -> Result<AcceptedRange, NoteError> {
+        let body = open(note, key)?;
+        let own = AcceptedRange::read(body).ok_or(NoteError::Malformed)?;
+        // One form alone, signature lines included: whoever changes anything at all is noticed.
+        if own.body() == body && own.origin == key.name && note.lines().count() == 6 {
+            Ok(own)
+        } else {
+            Err(NoteError::Malformed)
+        }
+    }
+
+    fn read(body: &str) -> Option<AcceptedRange> {
+        let mut lines = body.lines();
+        if lines.next()? != RANGE_FORM {
+            return None;
+        }
+        let (origin, lane) = (lines.next()?.to_owned(), lines.next()?.parse().ok()?);
+        let (first, last) = numbers(lines.next()?)?;
+        Some(AcceptedRange { origin, lane, first, last })
+    }
+}
+
+fn numbers(line: &str) -> Option<(u64, u64)> {
+    let (first, last) = line.split_once(' ')?;
+    let (first, last) = (first.parse().ok()?, last.parse().ok()?);
+    (first <= last).then_some((first, last))
+}
+
+/// The numbers in such a file, ascending, whoever signed it; `None` when it is none. The first form was the numbers alone.
 #[must_use]
 pub fn read_range(text: &str) -> Option<(u64, u64)> {
-    let (first, last) = text.strip_suffix('\n')?.split_once(' ')?;
-    let (first, last) = (first.parse().ok()?, last.parse().ok()?);
-    (first <= last && range_text(first, last) == text).then_some((first, last))
+    match AcceptedRange::read(text) {
+        Some(own) => Some((own.first, own.last)),
+        None => read_plain_range(text),
+    }
+}
+
+/// The numbers in a file of the first form, which nobody signed.
+#[must_use]
+pub fn read_plain_range(text: &str) -> Option<(u64, u64)> {
+    let (first, last) = numbers(text.strip_suffix('\n')?)?;
+    (format!("{first} {last}\n") == text).then_some((first, last))
 }
 
 /// An accepted share.

@@ -6,7 +6,7 @@
 
 use super::record::Publishing;
 use gruve_proof::acceptance::{
-    Acceptance, AcceptedLeaf, FOLDER, LEAVES, LEAVES_MAX, range_path, range_text, root,
+    Acceptance, AcceptedLeaf, AcceptedRange, FOLDER, LEAVES, LEAVES_MAX, range_path, root,
 };
 use gruve_proof::merkle;
 use gruve_proof::publish::put;
@@ -136,7 +136,9 @@ impl Signing {
         put(folder, &own.path(), self.record.sign_acceptance(&own).as_bytes()).map_err(said)?;
         // For whoever cannot list the folder. The first one goes now.
         let first = own.number.saturating_sub(KEPT - 1).max(1);
-        let range = range_text(first, own.number);
+        let (origin, lane) = (own.origin.clone(), own.lane.clone());
+        let range = AcceptedRange { origin, lane, first, last: own.number };
+        let range = self.record.sign_accepted_range(&range);
         put(folder, &range_path(&self.lane), range.as_bytes()).map_err(said)?;
         self.keep(next)?;
         self.forget(own.number);

@@ -9,7 +9,7 @@ use ed25519_dalek::SigningKey;
 use gruve_chain::Family;
 use gruve_market::opened::Sampling;
 use gruve_market::{Market, RecordSink};
-use gruve_proof::acceptance::Acceptance;
+use gruve_proof::acceptance::{Acceptance, AcceptedRange};
 use gruve_proof::note::NoteKey;
 use gruve_proof::places::{HouseFee, PLACES_MAX, Places};
 use gruve_proof::publish::{self, Cosign, DataFolder, PublishError, Publisher, data_path};
@@ -77,6 +77,10 @@ impl Publishing {
 
     pub(super) fn sign_acceptance(&self, accepted: &Acceptance) -> String {
         accepted.sign(&self.key)
+    }
+
+    pub(super) fn sign_accepted_range(&self, range: &AcceptedRange) -> String {
+        range.sign(&self.key)
     }
 }
 

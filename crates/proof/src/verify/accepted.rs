@@ -6,7 +6,8 @@ use super::source::{Source, whole};
 use super::{VerifyError, lie};
 use crate::Hash;
 use crate::acceptance::{
-    Acceptance, AcceptedLeaf, FOLDER, LEAF_BYTES, LEAVES, LEAVES_MAX, range_path, read_range,
+    Acceptance, AcceptedLeaf, AcceptedRange, FOLDER, LEAF_BYTES, LEAVES, LEAVES_MAX, range_path,
+    read_plain_range,
 };
 use crate::note::{NOTE_BYTES_MAX, NoteKey};
 use gruve_units::{EpochNumber, LaneId};
@@ -14,8 +15,6 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// Notes of a lane that are asked for where files cannot be listed, the newest: four hours. Each takes two requests.
 const ASKED_MAX: u64 = 240;
-/// Bytes of the file that says which there are.
-const RANGE_BYTES_MAX: usize = 64;
 /// Accepted shares that are held against the record at most.
 const HELD_MAX: usize = 1 << 22;
 /// Bytes that one takes while the list of them grows.
@@ -159,27 +158,43 @@ fn notes(source: &dyn Source, log: &Log) -> Result<Vec<String>, VerifyError> {
     if let Some(mut files) = source.list().map_err(unreadable)? {
         // Leaves without a note claim nothing: the note is written after them, and goes before them. Names that begin with a
         // dot are no part of the record.
-        let is_note = |f: &str| {
-            is_own(f) && !f.ends_with(LEAVES) && !f.contains("/.") && !f.ends_with("/range")
-        };
-        files.retain(|f| is_note(f));
-        return Ok(files);
+        files.retain(|f| is_own(f) && !f.ends_with(LEAVES) && !f.contains("/."));
+        let (ranges, notes): (Vec<_>, Vec<_>) =
+            files.into_iter().partition(|f| f.ends_with("/range"));
+        // What they say is seen here; that it was changed is told all the same: who reads without a list would believe it.
+        for path in ranges {
+            range(source, log, &path)?;
+        }
+        return Ok(notes);
     }
     let lanes: BTreeSet<&LaneId> = log.epochs.iter().map(|e| &e.summary.lane).collect();
     let mut all = Vec::new();
     for lane in lanes {
         let path = range_path(lane);
-        if source.open(&path).map_err(unreadable)?.is_none() {
-            continue;
-        }
-        let bytes = whole(source, &path, RANGE_BYTES_MAX, "acceptance-missing")?;
-        let Some((first, last)) = std::str::from_utf8(&bytes).ok().and_then(read_range) else {
-            return lie("acceptance-malformed", path, "not the numbers of two notes");
-        };
+        let Some((first, last)) = range(source, log, &path)? else { continue };
         let from = first.max(last.saturating_sub(ASKED_MAX - 1));
         all.extend((from..=last).map(|n| format!("{FOLDER}/{lane}/{n}")));
     }
     Ok(all)
+}
+
+/// The numbers of the first and the last note that are there; nothing when nobody says so.
+fn range(source: &dyn Source, log: &Log, path: &str) -> Result<Option<(u64, u64)>, VerifyError> {
+    let unreadable = |source| VerifyError::Unreadable { path: path.to_owned(), source };
+    if source.open(path).map_err(unreadable)?.is_none() {
+        return Ok(None);
+    }
+    let bytes = whole(source, path, NOTE_BYTES_MAX, "acceptance-missing")?;
+    let text = String::from_utf8(bytes).unwrap_or_default();
+    let signed = log.keys.iter().find_map(|(_, key)| {
+        let key = NoteKey::new(&log.head.origin, *key)?;
+        AcceptedRange::open(&text, &key).ok()
+    });
+    match (signed, read_plain_range(&text)) {
+        (Some(own), _) if range_path(&own.lane) == path => Ok(Some((own.first, own.last))),
+        (None, Some(plain)) => Ok(Some(plain)),
+        _ => lie("acceptance-malformed", path, "not the signed numbers of two notes of this lane"),
+    }
 }
 
 /// Whether a file is one of acceptance roots.

@@ -1,7 +1,7 @@
 //! Shares that a gateway signed for, and records that leave them out.
 
 use crate::world::{CLASS, Files, World, closing, mine};
-use gruve_proof::acceptance::{Acceptance, AcceptedLeaf, range_text, root};
+use gruve_proof::acceptance::{Acceptance, AcceptedLeaf, AcceptedRange, root};
 use gruve_proof::merkle;
 use gruve_proof::share::Canonical;
 use gruve_proof::summary::FileRef;
@@ -39,6 +39,14 @@ fn signed_by(w: &World, own: &Acceptance, leaves: Vec<u8>) -> Files {
     files
 }
 
+/// What says, for whoever cannot list files, which notes are there.
+fn range(w: &World, first: u64, last: u64) -> Vec<u8> {
+    let (origin, lane) = (w.origin.clone(), w.lane.clone());
+    AcceptedRange { origin, lane, first, last }.sign(&w.key).into_bytes()
+}
+
+const RANGE: &str = "accepted/btc/range";
+
 /// The first epoch, all of it signed for.
 fn honest(w: &mut World) -> Files {
     let first = w.epoch(10);
@@ -74,13 +82,14 @@ fn over_http(files: &Files) -> Result<Verdict, VerifyError> {
 
 #[test]
 fn over_http_the_notes_are_found_by_the_numbers_that_are_said() {
-    let mut files = honest(&mut World::new());
+    let mut w = World::new();
+    let mut files = honest(&mut w);
     let none = over_http(&files).unwrap();
     assert!(
         !none.remarks.iter().any(|r| r.contains("none is missing")),
         "nobody says that any is there"
     );
-    files.0.insert("accepted/btc/range".into(), range_text(0, 1).into_bytes());
+    files.0.insert(RANGE.into(), range(&w, 0, 1));
     let verdict = over_http(&files).unwrap();
     assert!(verdict.remarks.iter().any(|r| r.contains("none is missing")), "{verdict}");
     assert_eq!(
@@ -90,20 +99,36 @@ fn over_http_the_notes_are_found_by_the_numbers_that_are_said() {
     );
     files.0.get_mut("accepted/btc/1").unwrap()[30] ^= 1;
     assert!(over_http(&files).unwrap_err().to_string().starts_with("acceptance-malformed"));
-    for bad in ["", "1", "2 1\n", "1 2", "01 2\n", "1 2\n3 4\n"] {
-        files.0.insert("accepted/btc/range".into(), bad.into());
+    files.0.get_mut("accepted/btc/1").unwrap()[30] ^= 1;
+    let of_another_lane =
+        AcceptedRange { origin: w.origin.clone(), lane: "ltc".parse().unwrap(), first: 0, last: 1 };
+    let bad = ["", "1", "2 1\n", "1 2", "01 2\n", "1 2\n3 4\n"].map(|bad| bad.as_bytes().to_vec());
+    let falsely_signed = [range(&w, 2, 1), of_another_lane.sign(&w.key).into_bytes()];
+    for bad in bad.into_iter().chain(falsely_signed) {
+        let told = String::from_utf8_lossy(&bad).into_owned();
+        files.0.insert(RANGE.into(), bad);
         let said = over_http(&files).unwrap_err().to_string();
-        assert!(said.starts_with("acceptance-malformed"), "{bad:?}: {said}");
+        assert!(said.starts_with("acceptance-malformed"), "{told:?}: {said}");
+        assert_ne!(files.lie(&Options::default()), "none", "{told:?}: nor with a list");
+        assert!(files.second().starts_with("no "), "{told:?}");
     }
-    // As many as there may be are not all asked for.
-    files.0.insert("accepted/btc/range".into(), range_text(0, u64::MAX).into_bytes());
-    assert!(over_http(&files).is_ok());
+    // As many as there may be are not all asked for. Records from before the numbers were signed stay good.
+    let many: [Vec<u8>; 2] = [range(&w, 0, u64::MAX), format!("0 {}\n", u64::MAX).into()];
+    for many in many {
+        files.0.insert(RANGE.into(), many);
+        assert!(over_http(&files).is_ok());
+        assert_eq!(files.lie(&Options::default()), "none");
+        assert!(files.second().starts_with("yes "));
+    }
 }
 
 #[test]
-fn any_changed_byte_of_an_acceptance_root_or_its_leaves_is_a_lie() {
-    let honest = honest(&mut World::new());
-    for name in ["accepted/btc/1", "accepted/btc/1.leaves"] {
+fn any_changed_byte_of_an_acceptance_root_its_leaves_or_the_numbers_is_a_lie() {
+    let mut w = World::new();
+    let mut honest = honest(&mut w);
+    honest.0.insert(RANGE.into(), range(&w, 1, 1));
+    assert_eq!(honest.lie(&Options::default()), "none");
+    for name in ["accepted/btc/1", "accepted/btc/1.leaves", RANGE] {
         for at in 0..honest.0[name].len() {
             let mut changed = honest.clone();
             changed.0.get_mut(name).unwrap()[at] ^= 1 << (at % 8);

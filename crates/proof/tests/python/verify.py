@@ -908,6 +908,25 @@ class Accepted:
              f"{name}: other leaves than those that were signed")
         self.shares, self.name = [(p[:32], p[32] if width == 33 else 0) for p in parts], name
 
+def check_accepted_range(folder, lane, origin, keys):
+    """Which notes are there, for who cannot list files: signed, or the two numbers alone, which claim nothing."""
+    name, plain = f"accepted/{lane}/range", "(0|[1-9][0-9]{0,19})"
+    note = folder.text(name, 16384)
+    text, _, tail = note.partition("\n\n")
+    lines, line = (text + "\n").split("\n"), re.fullmatch("— " + NAME + r" ([A-Za-z0-9+/=]+)\n", tail)
+    if not tail:
+        lines = ["gruve accepted range 1", origin.decode(), lane] + lines[:-1]
+    need(len(lines) == 5 and lines[0] == "gruve accepted range 1", f"{name}: wrong beginning, or other lines")
+    need(lines[1].encode() == origin and lines[2] == lane, f"{name}: of another log or lane")
+    numbers = re.fullmatch(f"{plain} {plain}", lines[3])
+    need(numbers and int(numbers[1]) <= int(numbers[2]) < 1 << 64, f"{name}: not the numbers of two notes")
+    if not tail:
+        return need(note == lines[3] + "\n", f"{name}: more than two numbers")
+    need(line, f"{name}: not one signature")
+    raw = unbase64(line[2], f"{name}: signature")
+    of_id = [key for key in keys if line[1].encode() == origin and raw[:4] == key_id(origin, key)]
+    need(any(signed(key, (text + "\n").encode(), raw[4:]) for key in of_id), f"{name}: not signed by a key of the log")
+
 def check_accepted(folder, lanes, origin, keys):
     """Every share that was signed for and is due is in a record. Gives the number of those that were found there."""
     found, top = 0, os.path.join(folder.path, "accepted")
@@ -917,7 +936,10 @@ def check_accepted(folder, lanes, origin, keys):
         need(re.fullmatch(r"[a-z][a-z0-9-]{0,15}", name), f"accepted/{name}: not the notes of a lane")
         lane = lanes.get(name.encode())
         for number in sorted(os.listdir(os.path.join(top, name))):
-            if number.startswith(".") or number.endswith(".leaves") or number == "range":
+            if number.startswith(".") or number.endswith(".leaves"):
+                continue
+            if number == "range":
+                check_accepted_range(folder, name, origin, keys)
                 continue
             note = Accepted(folder, name, number, origin, keys)
             if lane is None:
