@@ -18,6 +18,7 @@ mod miner {
 }
 
 use crate::jobs::class;
+use gruve_stratum::limits::SEEN_PER_JOB_MAX;
 use node::{FakeNode, House, gateway_options};
 use rustix::thread::gettid;
 use std::alloc::{GlobalAlloc, Layout, System};
@@ -133,12 +134,14 @@ impl Miner {
         }
     }
 
-    /// Until every buffer has been as large as it becomes, the session has been looked after, and what
+    /// Until every buffer has been as large as it becomes, the session has been looked after (on a machine that is
+    /// quick, a job would be full of shares before: there it is looked after in one of the windows), and what
     /// tells repeated shares has room for so many more: it grows to the double when seven eighths are full.
     fn warm_up(&mut self, shares: usize, room: usize) {
         let begun = Instant::now();
+        let most = self.shares + SEEN_PER_JOB_MAX / 8;
         let grows_at = |count: usize| (count * 8 / 7 + 1).next_power_of_two() / 8 * 7;
-        while begun.elapsed() < Duration::from_secs(3)
+        while begun.elapsed() < Duration::from_secs(3) && self.shares < most
             || grows_at(self.shares) < self.shares + room + shares
         {
             self.round(shares);
