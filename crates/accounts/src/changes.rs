@@ -30,6 +30,9 @@ const PAYOUT: &str = "payout";
 /// Changes applied in one round.
 const AT_ONCE: i64 = 100;
 
+/// A ticket that stops something is good for so long after it is too late, so that whoever comes then is told so.
+const LATE: Duration = Duration::from_secs(24 * 3600);
+
 /// What the operator sets for accounts.
 #[derive(Clone, Debug)]
 pub struct AccountRules {
@@ -245,7 +248,7 @@ impl Accounts {
             let held = held.ok_or(AccountsError::TicketVoid)?;
             let account = held.account;
             let stopped = match held.detail.split_once(' ') {
-                None if held.detail == "factor" => {
+                None if held.detail == tickets::LOST => {
                     u64::from(self.stop_losing(tx, (None, account), now).await?)
                 }
                 None if held.detail == "email" => {
@@ -426,6 +429,25 @@ impl Accounts {
         Ok(())
     }
 
+    /// A ticket that stops what counts from `due` on: however long that is, until after it. Of a payout no longer, so
+    /// that only those are counted which still wait; an address can be taken out of the book later, too.
+    pub(crate) async fn issue_stop(
+        &self,
+        tx: &mut Tx,
+        account: AccountId,
+        what: &str,
+        now: Timestamp,
+        due: Timestamp,
+    ) -> Result<Ticket> {
+        let late = due.plus(LATE);
+        let until = match what.starts_with(PAYOUT) {
+            true => late,
+            false => late.max(now.plus(Purpose::Undo.life())),
+        };
+        let what = (Purpose::Undo, what);
+        tickets::issue_until(tx, account, what, (now, until), self.entropy()).await
+    }
+
     /// Queues a notice with the way to stop what it tells of, where the house writes.
     async fn notify(
         &self,
@@ -438,7 +460,7 @@ impl Accounts {
     ) -> Result<()> {
         let Some(rules) = self.mail_rules() else { return Ok(()) };
         let row = tx.fetch_one(WHOSE_MAIL, &params![account]).await?;
-        let ticket = tickets::issue(tx, account, Purpose::Undo, undo, now, self.entropy()).await?;
+        let ticket = self.issue_stop(tx, account, undo, now, due).await?;
         let (to, language): (String, Option<String>) = (row.get("email")?, row.get("language")?);
         let voice = rules.voice(language.as_deref());
         let mail = words::notice(voice, &to, what, &when(due), &ticket.0);

@@ -228,15 +228,16 @@ impl Accounts {
             "The password of your account {done}. Keys for programs have ended, and changes that waited are dropped."
         );
         if passkeys::count(tx, account).await? > 0 {
+            what.push('\n');
             what.push_str(
-                " Its passkeys still sign in: look through them, and end those that are not yours.",
+                "Its passkeys still sign in: look through them, and end those that are not yours.",
             );
         }
         self.tell(tx, account, &what, now).await
     }
 
     /// Queues a notice to an account's owner of what was done elsewhere in the house, in the transaction that does
-    /// it. What is done does not depend on it.
+    /// it: a sentence, or one on each line, as each is said in the owner's language. What is done does not depend on it.
     ///
     /// # Errors
     /// The database's.
@@ -297,7 +298,7 @@ impl Accounts {
                 let mail = words::confirm_new(voice, &email, &name, &ticket.0);
                 queue(tx, account, &mail, now, self.mail_id()).await?;
             }
-            let undo = tickets::issue(tx, account, Purpose::Undo, "email", now, entropy).await?;
+            let undo = self.issue_stop(tx, account, "email", now, due).await?;
             let what = format!("The account {name} is to have another e-mail address.");
             let mail = words::notice(voice, &old, &what, &changes::when(due), &undo.0);
             queue(tx, account, &mail, now, self.mail_id()).await?;

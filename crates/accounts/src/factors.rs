@@ -112,36 +112,63 @@ impl TotpRow {
         code: &str,
         now: Timestamp,
     ) -> Result<Option<i64>> {
+        self.step_after(self.last_step, vault, account, code, now)
+    }
+
+    /// The same of steps after another one.
+    fn step_after(
+        &self,
+        last_step: i64,
+        vault: Option<&Vault>,
+        account: AccountId,
+        code: &str,
+        now: Timestamp,
+    ) -> Result<Option<i64>> {
         let secret = unseal(vault, SEALED_AS, &account.to_bytes(), &self.sealed);
         let secret = secret.ok_or(AccountsError::CodesUnreadable)?;
-        Ok(totp::step_of(&secret, code, now.secs(), self.last_step))
+        Ok(totp::step_of(&secret, code, now.secs(), last_step))
     }
 }
 
-/// Uses a code up, of the device or for its loss; whether it was one. A secret that cannot be read keeps nobody out
-/// who has another proof, and is said to who has not.
+/// What a code was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Code {
+    Right,
+    /// One of the device's that would be right, had it not been used.
+    Again,
+    Wrong,
+}
+
+/// Uses a code up, of the device or for its loss. A secret that cannot be read keeps nobody out who has another proof,
+/// and is said to who has not.
 async fn use_code(
     tx: &mut Tx,
     vault: Option<&Vault>,
     account: AccountId,
     code: &str,
     now: Timestamp,
-) -> Result<bool> {
+) -> Result<Code> {
+    let right_if =
+        |is_right: bool, else_it_is: Code| if is_right { Code::Right } else { else_it_is };
     let row = totp_row(tx, account).await?.filter(|r| r.confirmed.is_some());
-    let step = row.map_or(Ok(None), |r| r.step_of(vault, account, code, now));
+    let step = row.as_ref().map_or(Ok(None), |r| r.step_of(vault, account, code, now));
     if let Ok(Some(step)) = step {
         // Guarded by the step itself: of two at once, one finds it used.
-        return Ok(tx.execute(USE_TOTP, &params![account, step]).await? == 1);
+        let used = tx.execute(USE_TOTP, &params![account, step]).await?;
+        return Ok(right_if(used == 1, Code::Again));
     }
     // What a passkey has just proven stands in for a code.
     if let Some(held) = tickets::take(tx, code.trim(), Purpose::Proof, now).await? {
-        return Ok(held.account == account);
+        return Ok(right_if(held.account == account, Code::Wrong));
     }
     let hash = recovery_hash(account, code);
     if tx.execute(TAKE_RECOVERY, &params![account, hash]).await? == 1 {
-        return Ok(true);
+        return Ok(Code::Right);
     }
-    step.map(|_| false)
+    step?;
+    // The last that was used, and none before it.
+    let before = row.map_or(Ok(None), |r| r.step_after(r.last_step - 1, vault, account, code, now));
+    Ok(before?.map_or(Code::Wrong, |_| Code::Again))
 }
 
 impl Accounts {
@@ -406,17 +433,25 @@ impl Accounts {
     async fn spend_code(&self, account: AccountId, code: &str) -> Result<()> {
         self.count_code(account).await?;
         let now = self.now();
-        let right = transact!(self.store(), tx -> Result<_> => {
-            let right = use_code(tx, self.vault(), account, code, now).await?;
-            if right {
-                tx.execute(CLEAR_ATTEMPTS, &params![subject(account)]).await?;
-                self.factor_is_there(tx, account, now).await?;
-            } else {
-                self.record(tx, now, account, "factor.refused").await?;
+        let found = transact!(self.store(), tx -> Result<_> => {
+            let found = use_code(tx, self.vault(), account, code, now).await?;
+            match found {
+                Code::Right => {
+                    tx.execute(CLEAR_ATTEMPTS, &params![subject(account)]).await?;
+                    self.factor_is_there(tx, account, now).await?;
+                }
+                Code::Wrong => self.record(tx, now, account, "factor.refused").await?,
+                Code::Again => {
+                    // Pressed twice, or seen by somebody (OWASP ASVS 2.8.5).
+                    let what = "A code of your second factor was used a second time, and refused. If you did not \
+                                press twice, somebody sees your codes: set a new password, and set the codes up anew.";
+                    self.tell(tx, account, what, now).await?;
+                    self.record(tx, now, account, "factor.used_again").await?;
+                }
             }
-            Ok(right)
+            Ok(found)
         })?;
-        if right { Ok(()) } else { Err(AccountsError::WrongCode) }
+        if found == Code::Right { Ok(()) } else { Err(AccountsError::WrongCode) }
     }
 
     pub(crate) fn recovery_codes(&self) -> Vec<String> {

@@ -280,14 +280,8 @@ impl Accounts {
              it is lost. Until then nothing is paid out."
         );
         for to in [Some(own), new].into_iter().flatten() {
-            let entropy = self.entropy();
-            let stop =
-                match tickets::issue(tx, account, Purpose::Undo, "factor", now, entropy).await {
-                    Ok(ticket) => ticket,
-                    // Others that are out there stop it as well.
-                    Err(AccountsError::TooManyAttempts { .. }) => return Ok(()),
-                    Err(e) => return Err(e),
-                };
+            let (what_stops, entropy) = (tickets::LOST, self.entropy());
+            let stop = tickets::issue(tx, account, Purpose::Undo, what_stops, now, entropy).await?;
             let voice = rules.voice(language.as_deref());
             let mail = words::notice(voice, &to, &what, &changes::when(due), &stop.0);
             queue_notice(tx, account, &mail, now, self.mail_id()).await?;

@@ -145,7 +145,8 @@ gruve_store::statements! {
         WHERE token_hash = $1 AND purpose = $2 AND expires_at > $3";
     TAKE_TICKET = "DELETE FROM accounts_tickets \
         WHERE token_hash = $1 AND purpose = $2 AND expires_at > $3 RETURNING account, detail";
-    TICKETS_OF = "SELECT COUNT(*) AS n FROM accounts_tickets WHERE account = $1 AND purpose = $2";
+    TICKETS_OF = "SELECT COUNT(*) AS n, MIN(expires_at) AS first_end FROM accounts_tickets \
+        WHERE account = $1 AND purpose = $2 AND detail LIKE $3";
     REMOVE_TICKETS_OF = "DELETE FROM accounts_tickets WHERE account = $1 AND purpose = $2";
     REMOVE_OLD_TICKETS = "DELETE FROM accounts_tickets WHERE expires_at <= $1";
 

@@ -8,6 +8,9 @@ use crate::{AccountsError, Result, secrets};
 use gruve_store::{Row, Tx, params};
 use gruve_units::{AccountId, Duration, Entropy, Timestamp};
 
+/// The detail of a ticket that keeps a second factor which is said to be lost.
+pub(crate) const LOST: &str = "factor";
+
 /// What a ticket is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Purpose {
@@ -27,7 +30,9 @@ pub(crate) enum Purpose {
     Undo,
 }
 
-/// Tickets of one purpose that an account has at most; more are refused until one expires.
+/// Tickets of one purpose that an account has at most, and of those that stop something for each kind of thing; more are
+/// refused until one expires. By kinds, so that whoever has many payouts wait does not keep the owner from changing the
+/// address of mail or the book.
 const OF_A_PURPOSE_MAX: i64 = 20;
 
 impl Purpose {
@@ -51,9 +56,19 @@ impl Purpose {
                 Duration::from_secs(24 * 3600)
             }
             Purpose::Reset => Duration::from_secs(3600),
-            // Longer than a change's delay, so that what it stops can still be stopped; what waits longer is told anew
-            // each day.
+            // What waits longer is told anew each day, or has a ticket that lasts as long ([`issue_until`]).
             Purpose::Undo => Duration::from_secs(7 * 24 * 3600),
+        }
+    }
+
+    /// Which of the account's tickets for this purpose count together with one, as a pattern for its detail: those that
+    /// stop something by the first word, which says what it is. None where no number is too many: who is told that a
+    /// factor is said to be lost is told in any case, and how often that can begin is bounded by its messages.
+    fn counted_with(self, detail: &str) -> Option<String> {
+        match self {
+            Purpose::Undo if detail == LOST => None,
+            Purpose::Undo => Some(format!("{}%", detail.split(' ').next().unwrap_or_default())),
+            _ => Some("%".to_owned()),
         }
     }
 }
@@ -77,7 +92,7 @@ pub(crate) struct Held {
 
 const HASHED: &[u8] = b"gruve ticket 1";
 
-/// A new ticket.
+/// A new ticket, good for as long as its purpose says.
 pub(crate) async fn issue(
     tx: &mut Tx,
     account: AccountId,
@@ -86,13 +101,28 @@ pub(crate) async fn issue(
     now: Timestamp,
     entropy: &dyn Entropy,
 ) -> Result<Ticket> {
+    let until = now.plus(purpose.life());
+    issue_until(tx, account, (purpose, detail), (now, until), entropy).await
+}
+
+/// A new ticket, good until then.
+pub(crate) async fn issue_until(
+    tx: &mut Tx,
+    account: AccountId,
+    (purpose, detail): (Purpose, &str),
+    (now, until): (Timestamp, Timestamp),
+    entropy: &dyn Entropy,
+) -> Result<Ticket> {
     tx.execute(REMOVE_OLD_TICKETS, &params![now]).await?;
-    let held: i64 = tx.fetch_one(TICKETS_OF, &params![account, purpose.word()]).await?.get("n")?;
-    if held >= OF_A_PURPOSE_MAX {
-        return Err(AccountsError::TooManyAttempts { retry_after: purpose.life() });
+    if let Some(counted) = purpose.counted_with(detail) {
+        let row = tx.fetch_one(TICKETS_OF, &params![account, purpose.word(), counted]).await?;
+        if row.get::<i64>("n")? >= OF_A_PURPOSE_MAX {
+            let first: Option<Timestamp> = row.get("first_end")?;
+            let retry_after = first.map_or(purpose.life(), |end| end.since(now));
+            return Err(AccountsError::TooManyAttempts { retry_after });
+        }
     }
     let (text, hash) = secrets::new(HASHED, entropy);
-    let until = now.plus(purpose.life());
     tx.execute(INSERT_TICKET, &params![hash, account, purpose.word(), detail, until]).await?;
     Ok(Ticket(text))
 }

@@ -72,8 +72,9 @@ pub(crate) fn notice(r: Voice<'_>, to: &str, what: &str, when: &str, ticket: &st
     mail(r, to, "a change of your account", &[what, &counts, rest, &link])
 }
 
-/// A notice of something that has happened.
+/// A notice of something that has happened: a sentence, or one on each line.
 pub(crate) fn done(r: Voice<'_>, to: &str, what: &str) -> Mail {
     let rest = "If it was not you, set a new password and write to us.";
-    mail(r, to, "a change of your account", &[what, rest])
+    let lines: Vec<&str> = what.lines().chain([rest]).collect();
+    mail(r, to, "a change of your account", &lines)
 }

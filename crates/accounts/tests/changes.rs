@@ -5,8 +5,8 @@ mod post;
 
 use gruve_accounts::{AccountsError, CHANGE_DELAY, Confirmed};
 use gruve_store::{Store, laws};
-use gruve_units::{Asset, Clock as _};
-use post::{House, PASSWORD, PROOF, ticket};
+use gruve_units::{Amount, Asset, Clock as _, PayoutId};
+use post::{House, PASSWORD, PROOF, named, ticket};
 
 async fn a_new_address_counts_when_it_has_answered_and_the_delay_is_over(store: Store) {
     let (house, anna) = House::with_anna(store).await;
@@ -89,9 +89,52 @@ async fn a_notice_stops_a_new_payout_address_and_leaving_the_book(store: Store) 
     assert!(matches!(refused, AccountsError::NotInBook), "{refused}");
 }
 
+/// Whoever has a key that withdraws can have many payouts wait, and take them back.
+async fn many_payouts_that_wait_keep_their_owner_from_no_other_change(store: Store) {
+    let (house, anna) = House::with_anna(store.clone()).await;
+    let told = async |n: u8| {
+        let mut tx = store.begin().await.unwrap();
+        let what = (Amount::new(Asset::Btc, 1_000), "bc1new");
+        let due = house.clock.now().plus(CHANGE_DELAY);
+        let id = PayoutId::from_bytes([n; 16]);
+        let told = house.accounts.tell_of_payout(&mut tx, anna, id, what, due).await;
+        tx.commit().await.unwrap();
+        house.mail().await;
+        told
+    };
+    for n in 0..20 {
+        told(n).await.unwrap();
+    }
+    let many = told(20).await.unwrap_err();
+    let AccountsError::TooManyAttempts { retry_after } = many else { panic!("{many}") };
+    assert_eq!(retry_after, CHANGE_DELAY * 2, "until the first of them is over");
+    house.accounts.pay_to_book_only(anna, true, PROOF, None).await.unwrap();
+    house.accounts.pay_to_book_only(anna, false, PROOF, None).await.unwrap();
+    let new = (Asset::Btc, "bc1own", "cold");
+    house.accounts.add_address(anna, PROOF, new, None).await.unwrap();
+    house.accounts.ask_for_email(anna, PROOF, "new@example.org", None).await.unwrap();
+    house.clock.advance(CHANGE_DELAY * 2);
+    told(21).await.unwrap();
+}
+
+/// A change that waits longer than a ticket is usually good can be stopped to the end.
+async fn the_way_to_stop_a_change_lasts_as_long_as_its_delay(store: Store) {
+    let long = CHANGE_DELAY * 30;
+    let house = House::waiting(store, long).await;
+    let anna = house.accounts.sign_up(named("anna")).await.unwrap();
+    let new = (Asset::Btc, "bc1thief", "");
+    house.accounts.add_address(anna, PROOF, new, None).await.unwrap();
+    let sent = house.mail().await;
+    house.clock.advance(long - CHANGE_DELAY);
+    house.accounts.undo(&ticket(&sent[0], "undo")).await.unwrap();
+    assert!(house.accounts.address_book(anna).await.unwrap().addresses.is_empty());
+}
+
 laws! { changes: [
     a_new_address_counts_when_it_has_answered_and_the_delay_is_over,
     an_address_that_never_answered_or_was_stopped_does_not_count,
     payouts_to_the_book_alone_wait_for_new_addresses_and_for_leaving_it,
     a_notice_stops_a_new_payout_address_and_leaving_the_book,
+    many_payouts_that_wait_keep_their_owner_from_no_other_change,
+    the_way_to_stop_a_change_lasts_as_long_as_its_delay,
 ] }

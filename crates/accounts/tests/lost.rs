@@ -9,7 +9,9 @@ use gruve_accounts::{
     NewAccount, RECOVERY_DELAY, Role, Scope, Ticket, in_english,
 };
 use gruve_store::{Store, laws};
-use gruve_units::{AccountId, Asset, Clock, Duration, ManualClock, SeededEntropy, Timestamp};
+use gruve_units::{
+    AccountId, Amount, Asset, Clock, Duration, ManualClock, PayoutId, SeededEntropy, Timestamp,
+};
 use std::sync::{Arc, Mutex};
 use totp::code_of;
 
@@ -184,6 +186,24 @@ async fn it_is_stopped_by_whoever_has_the_factor_a_session_or_a_message(store: S
     house.pays().await.unwrap();
 }
 
+async fn it_is_told_however_many_notices_of_other_things_and_of_itself_are_out(store: Store) {
+    let house = House::new(store.clone(), RECOVERY_DELAY).await;
+    let mut tx = store.begin().await.unwrap();
+    for n in 0..20 {
+        let what = (Amount::new(Asset::Btc, 1_000), "bc1new");
+        let due = house.clock.now().plus(RECOVERY_DELAY);
+        let id = PayoutId::from_bytes([n; 16]);
+        house.accounts.tell_of_payout(&mut tx, house.anna, id, what, due).await.unwrap();
+    }
+    tx.commit().await.unwrap();
+    for _ in 0..21 {
+        house.clock.advance(Duration::from_secs(900));
+        let told = house.waiting().await;
+        assert_eq!(told.len(), 1);
+        house.accounts.undo(&ticket(&told[0], "undo")).await.unwrap();
+    }
+}
+
 async fn it_takes_the_password_and_the_mail_and_is_not_for_staff(store: Store) {
     let house = House::new(store, RECOVERY_DELAY).await;
     let forged = house.accounts.ask_to_drop_factor(&Ticket("x".repeat(43))).await.unwrap_err();
@@ -229,6 +249,7 @@ async fn a_message_is_asked_for_a_bounded_number_of_times_and_not_where_the_hous
 laws! { lost: [
     a_lost_factor_is_taken_off_after_days_and_nothing_is_paid_out_meanwhile,
     it_is_stopped_by_whoever_has_the_factor_a_session_or_a_message,
+    it_is_told_however_many_notices_of_other_things_and_of_itself_are_out,
     it_takes_the_password_and_the_mail_and_is_not_for_staff,
     a_message_is_asked_for_a_bounded_number_of_times_and_not_where_the_house_does_not,
 ] }

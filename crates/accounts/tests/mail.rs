@@ -421,6 +421,28 @@ async fn letters_are_in_the_language_that_the_account_has_chosen(store: Store) {
     assert_eq!(info.language.as_deref(), Some("nb"));
 }
 
+/// Whoever looks over a shoulder, or stands between, has a code that was used.
+async fn a_code_that_is_used_again_is_refused_and_told_to_its_owner(store: Store) {
+    let (house, anna) = House::with_anna(store).await;
+    let setup = house.accounts.begin_totp(anna, "gruve.test").await.unwrap();
+    let shown = || code_of(&setup.secret, house.clock.now());
+    house.accounts.confirm_totp(anna, PROOF, &shown(), None).await.unwrap();
+    house.clock.advance(Duration::from_secs(60));
+    house.accounts.prove_by_code(anna, &shown()).await.unwrap();
+    house.mail().await;
+    let last = async || house.accounts.audit_log(anna, 1).await.unwrap().remove(0).action;
+    let refused = async |code: &str| {
+        let refused = house.accounts.prove_by_code(anna, code).await.unwrap_err();
+        assert!(matches!(refused, AccountsError::WrongCode), "{refused}");
+        (last().await, house.mail().await)
+    };
+    let (noted, told) = refused("000000").await;
+    assert_eq!((noted.as_str(), told.len()), ("factor.refused", 0));
+    let (noted, told) = refused(&shown()).await;
+    assert_eq!((noted.as_str(), told.len()), ("factor.used_again", 1));
+    assert!(told[0].body.contains("a second time"), "{}", told[0].body);
+}
+
 laws! { mail: [
     whether_another_account_has_an_address_is_not_told_to_who_wants_it,
     a_stranger_gets_no_more_messages_than_anybody_may_have_sent_there,
@@ -441,4 +463,5 @@ laws! { mail: [
     messages_are_tried_again_later_and_given_up_in_the_end,
     a_house_without_mail_says_so,
     a_link_that_comes_too_late_does_not_say_that_something_was_stopped,
+    a_code_that_is_used_again_is_refused_and_told_to_its_owner,
 ] }

@@ -102,7 +102,13 @@ async fn accounts_are_listed_page_by_page_in_the_order_of_opening(store: Store) 
 
 async fn the_log_is_a_chain_that_tells_of_any_change(store: Store) {
     let (house, ids) = House::with(store, &["anna", "berit"]).await;
-    house.accounts.note(ids[0], Some(ids[1]), "payout.approve", "some id").await.unwrap();
+    house
+        .accounts
+        .note(ids[0], Some(ids[1]), "payout.approve", "some\n\u{1b}[2J id")
+        .await
+        .unwrap();
+    let written = house.accounts.log_page(None, 1).await.unwrap().remove(0).row;
+    assert_eq!(written.detail, "some[2J id", "nothing that a terminal or a reader of lines obeys");
     house.sign_in("anna").await;
     let report = house.accounts.verify_log().await.unwrap();
     assert_eq!((report.lines, report.bound, report.fault), (4, 4, None));

@@ -5,7 +5,7 @@ use gruve_accounts::{
     AccountRules, Accounts, AccountsError, Mail, MailError, MailRules, Mailer, NewAccount, Ticket,
 };
 use gruve_store::Store;
-use gruve_units::{AccountId, ManualClock, SeededEntropy, Timestamp};
+use gruve_units::{AccountId, Duration, ManualClock, SeededEntropy, Timestamp};
 use std::sync::{Arc, Mutex};
 
 pub(crate) const PASSWORD: &str = "correct horse";
@@ -37,6 +37,15 @@ pub(crate) struct House {
 
 impl House {
     pub(crate) async fn new(store: Store, confirm_sign_up: bool) -> House {
+        House::with(store, confirm_sign_up, AccountRules::default()).await
+    }
+
+    /// One in which changes wait so long.
+    pub(crate) async fn waiting(store: Store, change_delay: Duration) -> House {
+        House::with(store, false, AccountRules { change_delay, ..AccountRules::default() }).await
+    }
+
+    async fn with(store: Store, confirm_sign_up: bool, rules: AccountRules) -> House {
         Accounts::migrate(&store).await.unwrap();
         let clock = Arc::new(ManualClock::new(Timestamp::from_secs(1_700_000_000)));
         let entropy = Arc::new(SeededEntropy::new(7));
@@ -46,7 +55,7 @@ impl House {
             confirm_sign_up,
             say: gruve_accounts::in_english,
         };
-        let rules = AccountRules { mail: Some(mail), ..AccountRules::default() };
+        let rules = AccountRules { mail: Some(mail), ..rules };
         let accounts = Accounts::with_rules(store.clone(), clock.clone(), entropy, rules);
         House { accounts, clock, sink: Sink::default() }
     }
