@@ -304,8 +304,14 @@ fn a_customer_proves_that_he_is_counted_and_with_how_much() {
         OwedProof { leaf_index: good.leaf_index ^ 1, ..good.clone() },
         OwedProof { asset: "ETC".into(), ..good.clone() },
     ];
+    let second = |proof: &OwedProof| {
+        files.second_with(&[("owed.json", &serde_json::to_vec(proof).unwrap())])
+    };
+    assert!(second(&good).contains("1 receipts hold"), "{}", second(&good));
     for (n, bad) in not_counted.iter().enumerate() {
         assert_eq!(bad.check(&own).unwrap_err(), OwedError::NotCounted, "{n}");
+        let said = second(bad);
+        assert!(said.starts_with("no receipt: the account is not counted"), "{n}: {said}");
     }
     let mut tall = good.clone();
     tall.owed_proof = vec![tall.owed_proof[0].clone(); 65];

@@ -17,7 +17,7 @@ const OURS_ALONE: [(&str, &str); 15] = [
     ("paid-elsewhere", "the reader's own list of places shows it"),
     ("witness-forged", "witnesses that the reader names"),
     ("witnesses-missing", "witnesses that the reader names"),
-    ("owed", "a customer's own proof, which only ours reads"),
+    ("owed", "told with a customer's own proof: tests/funds.rs, to both"),
     ("receipt", "told with files of receipts: receipts.rs and series.rs, to both"),
     ("overflow", "it takes shares of 2^100 hashes"),
     ("verifier-broke", "ours, when one of its threads ends early: no record brings it about"),

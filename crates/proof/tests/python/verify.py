@@ -4,7 +4,7 @@
 Usage: python3 verify.py FOLDER [RECEIPTS…]
 
 FOLDER is the record as published: `key`, `checkpoint`, `tile/…`, `data/…`. RECEIPTS are files of a customer's receipts: a
-series, or JSON, one or one a line. One line is printed:
+series, or JSON, one or one a line; or proofs of what is owed, as JSON. One line is printed:
 
     yes …           everything that is checked holds; exit status 0
     no REASON …     the first lie or malformed thing; exit status 1
@@ -17,7 +17,7 @@ every step from the contract's leaf to a signed beginning of this log.
 Left out, because a folder alone does not show it or because other tools do it better:
   - signatures of holders of coins and accounts (BIP-322, EIP-191): only their place and form are read, and whether
     the coins were unspent at their block is for somebody with a node to say;
-  - the tree of what is owed and the private parts of contracts, which are not public: customers check their own proofs (of contracts: RECEIPTS);
+  - the tree of what is owed and the private parts of contracts, which are not public: customers check their own proofs (RECEIPTS);
   - lines of witnesses, and whether this head continues one seen earlier or elsewhere;
   - hashes of the Ethash family, which the standard library does not have: of its shares everything else is checked;
   - epochs published as unproven have no record: only their chain and sold tree are checked, and they are counted apart;
@@ -384,19 +384,17 @@ class Lane:
         self.lists = {}    # places of rewards, by the file that has them
         self.hashes = {}   # epoch: hashes of all its shares so far, as long as late ones may still come
 
-    def rules(self, epoch):
-        """What may bind work of this epoch, from the entries up to two epochs before (K in the document): the
-        checkpoints that stamps may hold, each with what its entry sets (lowest and highest class, threshold of opened
-        shares); behind them are at most six entries with work."""
-        known = [e for e in self.entries if e.epoch + 2 <= epoch]
-        checkpoints, behind = {}, 0
-        for e in reversed(known):
-            if behind <= 6:
-                checkpoints[e.epoch] = e.checkpoint, e.rules, e.places
-            behind += bool(e.shares or e.house or e.others)
-        if behind <= 6:
-            checkpoints[0] = ZERO, (0, 100, 0), None
-        return checkpoints
+    def bindings(self, epoch):
+        """Entries whose checkpoints the stamps of an epoch's jobs may hold, by their epochs; under 0 None, which is none."""
+        bind, behind = {}, 0
+        for e in reversed(self.entries):
+            if e.epoch + 2 <= epoch:
+                bind[e.epoch] = e
+                behind += bool(e.shares or e.house or e.others)
+                if behind > 6:
+                    return bind
+        bind[0] = None
+        return bind
 
     def list_of(self, folder, name, named):
         """The places in that file; the last few are kept."""
@@ -471,90 +469,94 @@ def partners(own):
     return be(len(own), 1) + b"".join(be(len(s), 4) + s for s, _ in own) + b"".join(be(p, 2) for p in parts)
 
 def check_sold(folder, entry):
-    """The file of contracts against the entry; gives the contracts' allocated work for the allocation tree."""
+    """Checks what the epoch was sold to; gives the contracts that got work, as (id, work)."""
     what = entry.what + ", sold tree"
     r = Reader(folder.data(*entry.sold), what)
     r.expect(b"GRUVSLD1")
     need(r.text() == entry.lane and r.number(8) == entry.epoch, f"{what}: of another lane or epoch")
-    count = r.number(8, 1 << 26, "number of contracts")
-    need(count == entry.contracts, f"{what}: number of contracts is not the entry's")
-    need(len(r.bytes) - r.at == 113 * count, f"{what}: wrong length")
-    allocated_of, parts = [], []
+    need(r.number(8, 1 << 26, "number of contracts") == entry.contracts, f"{what}: number of contracts is not the entry's")
+    need(len(r.bytes) - r.at == 113 * entry.contracts, f"{what}: wrong length")
+    contracts, last = r.at, b""
+
+    def one_by_one():
+        r.at = contracts
+        for _ in range(entry.contracts):
+            ident, kind, rate, allocated, owed, entitled, private = (
+                r.take(16), r.number(1, 1, "kind"), *(r.number(16) for _ in range(4)), r.take(32))
+            yield ident, kind, rate, allocated, owed, entitled, private
 
     def leaves():
-        last, claims = b"", 0
-        for _ in range(count):
-            name, kind = r.take(16), r.number(1, 1, "kind")
-            hashrate, allocated, owed, entitled = (r.take(16) for _ in range(4))
-            need(last < name, f"{what}: contracts out of order")
-            need(entry.surplus == 0 or allocated >= entitled, f"{what}: less allocated than entitled, with a surplus")
-            last, claims = name, claims + int.from_bytes(entitled, "big")
-            need(claims < LIMIT16, f"{what}: a sum does not fit 16 bytes")
-            parts.append(tuple(int.from_bytes(x, "big") for x in (allocated, entitled, hashrate)))
-            sums = tuple(int.from_bytes(x, "big") for x in (hashrate, allocated, owed))
-            if sums[1]:
-                allocated_of.append((name, sums[1]))
-            yield sums, sha(b"\0", hashrate, allocated, owed, name, be(kind, 1), entitled, r.take(32))
+        for ident, kind, rate, allocated, owed, entitled, private in one_by_one():
+            sums = be(rate, 16) + be(allocated, 16) + be(owed, 16)
+            yield (rate, allocated, owed), sha(b"\0", sums, ident, be(kind, 1), be(entitled, 16), private)
 
+    claims, is_above, is_one_short, got = 0, False, False, []
+    for ident, _, rate, allocated, _, entitled, _ in one_by_one():
+        need(last < ident, f"{what}: contracts out of order, or one twice")
+        is_above = is_above or entitled > rate * entry.length // 1000000
+        claims, is_one_short, last = claims + entitled, is_one_short or allocated < entitled, ident
+        if allocated:
+            got.append((ident, allocated))
+    need(claims < LIMIT16, f"{what}: a sum does not fit 16 bytes")
     root = fold(leaves(), sum_node, ((0, 0, 0), sha()))
-    r.end()
     need(root == entry.sold_root, f"{what}: sums or hash of the root are not the entry's")
     need(root[0][1] + entry.surplus == entry.house, f"{what}: allocated work and surplus are not the house's work")
-    for _, claim, rate in parts:
-        need(claim <= rate * entry.length // 1000000, f"{what}: a claim on more than the rate makes")
-    if any(got < claim for got, claim, _ in parts):  # then all have their part of what there is, to the hash
-        total = sum(claim for _, claim, _ in parts)
-        for got, claim, _ in parts:
-            over = got - entry.house * claim // total
-            need(over == 0 or over == 1 and entry.house * claim % total, f"{what}: not its part of what all had to share")
-    return allocated_of
+    need(not is_above, f"{what}: a claim on more than the rate makes in an epoch")
+    if is_one_short:
+        need(not entry.surplus, f"{what}: less allocated than entitled, with a surplus")
+        for ident, _, _, allocated, _, entitled, _ in one_by_one():
+            part, rest = divmod(entry.house * entitled, claims)
+            need(allocated - part in (0, 1 if rest else 0), f"{what}: contract {ident.hex()} has not its part of what all had to share")
+    return got
 
-def read_item(r):
-    """One item of RLP, in its shortest form: whether it is a list, and what it holds."""
+def read_rlp(r):
+    """The next item, in its shortest form: whether it is a list, and what is in it."""
     first = r.number(1)
     if first < 0x80:
-        return False, be(first, 1)
-    is_list, n = first >= 0xC0, first & 0x3F
-    if n > 55:
-        width = n - 55
-        n = r.number(width)
-        need(n > 55 and n.bit_length() > 8 * (width - 1), f"{r.what}: not a header: a length not in its shortest form")
-    data = r.take(n)
-    need(is_list or n != 1 or data[0] >= 0x80, f"{r.what}: not a header: a byte not in its shortest form")
-    return is_list, data
+        return False, bytes([first])
+    is_list = first >= 0xC0
+    short = first - (0xC0 if is_list else 0x80)
+    if short < 56:
+        own = r.take(short)
+        need(is_list or short != 1 or own[0] >= 0x80, f"{r.what}: a byte with a length that it does not need")
+        return is_list, own
+    length = r.take(short - 55)
+    need(length[0] and int.from_bytes(length, "big") > 55, f"{r.what}: a length not in its shortest form")
+    return is_list, r.take(int.from_bytes(length, "big"))
 
-HEADER = (32, 32, 20, 32, 32, 32, 256)  # then difficulty, height, three numbers more, and the extra data
+def compact(target):
+    """Bits of a target: the least size whose number keeps its highest bit clear; what is behind three bytes is lost."""
+    size = target.bit_length() // 8 + 1
+    return size << 24 | (target >> 8 * (size - 3) if size > 3 else target << 8 * (3 - size))
+
+# Parts of a header by their least and greatest lengths: the block before, uncles, who is paid, three roots, bloom, difficulty,
+# height, two of gas, time. Extra data follow.
+HEADER = [(32, 32), (32, 32), (20, 20)] + [(32, 32)] * 3 + [(256, 256), (0, 32)] + [(0, 8)] * 4
 
 def read_header(job, height):
-    """The header of a job of the Ethash family; gives its extra data, and whom it pays."""
-    what = job["what"]
-    need(not job["head"] and not job["branch"] and job["extra"] == 8 and len(job["tail"]) <= 1024,
-         f"{what}: a header and nothing else may stand there")
-    try:
-        r = Reader(job["tail"], what)
-        is_list, inner = read_item(r)
-        r.end()
-        need(is_list, "no list")
-        r, fields = Reader(inner, what), []
-        while r.at < len(inner):
-            is_list, field = read_item(r)
-            need(not is_list, "a list in it")
-            fields.append(field)
-        need(len(fields) >= 13 and all(len(f) == n for f, n in zip(fields, HEADER)), "other fields")
-        difficulty, number = fields[7], fields[8]
-        need(len(difficulty) <= 32 and all(len(f) <= 8 for f in fields[8:12]), "numbers too long")
-        need(difficulty[:1] != b"\0" and number[:1] != b"\0", "a number not in its shortest form")
-    except Lie as error:
-        raise Lie(f"{what}: not a header ({error})")
-    need(len(fields[12]) == 32, f"{what}: extra data are no stamp")
-    target = (1 << 256) // max(int.from_bytes(difficulty, "big"), 2) if int.from_bytes(difficulty, "big") > 1 else (1 << 256) - 1
-    size = (target.bit_length() + 7) // 8
-    mantissa = target << 8 * (3 - size) if size <= 3 else target >> 8 * (size - 3)
-    if mantissa & 0x800000:
-        mantissa, size = mantissa >> 8, size + 1
-    same = fields[0] == job["previous"] and int.from_bytes(number, "big") == height and job["bits"] == mantissa | size << 24
-    need(same and not job["version"] and not job["time"], f"{what}: says something else than its header")
-    return fields[12], [fields[2]]
+    """The extra data of a job's header, and who is paid by it, as outputs' scripts are given."""
+    what = job["what"] + ": not a header"
+    need(job["extra"] == 8 and not job["head"] and not job["branch"] and not job["version"] and not job["time"]
+         and len(job["tail"]) <= 1024, f"{job['what']}: a header and nothing else may stand there")
+    whole = Reader(job["tail"], what)
+    is_list, inside = read_rlp(whole)
+    whole.end()
+    need(is_list, f"{what}: no list")
+    r, parts = Reader(inside, what), []
+    while r.at < len(inside):
+        is_list, part = read_rlp(r)
+        need(not is_list, f"{what}: a list in it")
+        parts.append(part)
+    need(len(parts) > len(HEADER), f"{what}: parts are missing")
+    need(all(least <= len(part) <= most for part, (least, most) in zip(parts, HEADER)), f"{what}: a part of another length")
+    difficulty, own_height = parts[7:9]
+    need(difficulty[:1] != b"\0" and own_height[:1] != b"\0", f"{what}: a number with zeros before it")
+    difficulty, own_height = (int.from_bytes(number, "big") for number in (difficulty, own_height))
+    bits = compact((1 << 256) // difficulty if difficulty > 1 else (1 << 256) - 1)
+    need((parts[0], own_height, bits) == (job["previous"], height, job["bits"]),
+         f"{job['what']}: says something else than its header")
+    need(len(parts[len(HEADER)]) == 32, f"{job['what']}: extra data are no stamp")
+    return parts[len(HEADER)], [parts[2]]
 
 TAG = b"\xfa\xbe\x6d\x6d"
 
@@ -673,79 +675,87 @@ def read_column(r, count):
     need((max(values).bit_length() + 7) // 8 == width, f"{r.what}: a column is wider than needed")
     return values
 
-def check_share(job, kind, counted, template, extranonce, time, nonce, version, algorithm):
-    """Hash of the header that this share stands for; it must meet the target of its class. Of the Ethash family, whose hash
-    the standard library does not have, what is hashed stands for its hash."""
+def check_share(job, place_of_class, k, threshold, extranonce, time, nonce, version, algorithm):
+    """The share's hash, which reaches its class and the threshold: of the Ethash family what the hash is made of instead."""
+    what = f"{job['what']}, share {extranonce:x}/{time}/{nonce:08x}"
+    extra = be(extranonce, job["extra"])
     if algorithm >= 2:
-        need((time, nonce, version) == (0, 0, 0), f"{job['what']}: a nonce has nothing beside it")
-        return job["tail"], extranonce
-    at, (_, _, start, stop) = len(job["head"]), job["stamp"]
-    template[at:at + job["extra"]] = extranonce
-    # Beside a tag no other one, cut or whole; where there is none, no whole one.
-    found = template.count(TAG, start, stop)
-    if found and (found > 1 or not job["tags"]):
-        at = template.find(TAG, start, stop)
-        while not job["tags"] and 0 <= at and at + 44 > stop:
-            at = template.find(TAG, at + 4, stop)
-        need(at < 0, f"{job['what']}: a share with a second merge-mining tag")
-    root = sha2(template)
+        need(not (time or nonce or version), f"{what}: a nonce has nothing beside it")
+        return job["tail"] + extra
+    coinbase = bytearray(job["head"] + extra + job["tail"])
+    coinbase[place_of_class] = k
+    start, stop = job["stamp"][2:]
+    if job["tags"]:
+        need(job["tags"] == 1 and coinbase.count(TAG, start, stop) == 1, f"{what}: a share with a second merge-mining tag")
+    else:
+        tag = coinbase.find(TAG, start, stop)  # the first has most behind it
+        need(tag < 0 or stop - (tag + 4) < 40, f"{what}: a share with a second merge-mining tag, of its extranonce alone")
+    root = sha2(coinbase)
     for sibling in job["branch"]:
         root = sha2(root + sibling)
     header = struct.pack("<I32s32sIII", version, job["previous"], root, time, job["bits"], nonce)
-    digest = hashlib.scrypt(header, salt=header, n=1024, r=1, p=1, dklen=32) if algorithm == 1 else sha2(header)
-    need(int.from_bytes(digest, "little") >> (256 - kind) == 0, f"{job['what']}: a share above its class's target")
-    need(int.from_bytes(digest, "little") >> (256 - counted) == 0, f"{job['what']}: opened below the threshold fixed before")
+    digest = sha2(header) if algorithm == 0 else hashlib.scrypt(header, salt=header, n=1024, r=1, p=1, dklen=32)
+    number = int.from_bytes(digest, "little")
+    need(number < 1 << 256 - k, f"{what}: a share above its class's target")
+    need(number < 1 << 256 - threshold, f"{what}: opened below the threshold fixed before")
     return digest
 
+def read_block(r, jobs, owners, last):
+    """A block's job, class and shares: (extranonce, time, nonce, version, owner) of each. `last` is that of the block before:
+    place of its job, class, its shares."""
+    place, k, count = r.number(4), r.number(1, 100, "class"), r.number(2, 4096, "number of shares in a block")
+    need(place < len(jobs), f"{r.what}: a block of a job that is not there")
+    need(count, f"{r.what}: a block's number of shares is not that of its section, but none")
+    job = jobs[place]
+    extranonces = read_extranonces(r, count, 8 * job["extra"])
+    nonces = struct.unpack(f">{count}I", r.take(4 * count))
+    times, versions, whose = read_column(r, count), read_column(r, count), read_column(r, count)
+    need(max(whose) <= len(owners), f"{r.what}: a share of an owner that is not there")
+    shares = []
+    for extranonce, time, nonce, version, owner in zip(extranonces, times, nonces, versions, whose):
+        time = -(time + 1 >> 1) if time & 1 else time >> 1
+        version = (version << 13 | version >> 19) & 0xFFFFFFFF
+        shares.append((extranonce, job["time"] + time & 0xFFFFFFFF, nonce, job["version"] ^ version,
+                       owners[owner - 1] if owner else None))
+    before = []
+    if last:
+        need(last[:2] <= (place, k), f"{r.what}: blocks out of order")
+        if last[:2] == (place, k):
+            need(len(last[2]) == 4096, f"{r.what}: a block that is not full before another of its job and class")
+            before = last[2][-1:]
+    order = [share[:4] for share in before + shares]
+    need(all(a < b for a, b in zip(order, order[1:])), f"{r.what}: shares out of order, or one twice")
+    return place, k, shares
+
 def read_section(folder, r, epoch, count, jobs, owners, work, lane, entry, origin, keys):
-    """Yields the section's canonical shares in order, each after it has been checked in full."""
-    checkpoints = lane.rules(epoch)
-    seen = lane.hashes.setdefault(epoch, set())
-    last_block, last_full, last_share = (0, -1), True, (-1,)
+    """Checks a section's shares, adds their work to that of their owners, and gives the leaves of the share tree."""
+    bind, hashes, last, judged = lane.bindings(epoch), lane.hashes.setdefault(epoch, set()), None, set()
+    checkpoints = {e: (b.checkpoint, b.rules) if b else (ZERO, (0, 100, 0)) for e, b in bind.items()}
     while count:
-        place, kind = r.number(4), r.number(1, 100, "class")
-        need(place < len(jobs), f"{r.what}: a block of a job that is not there")
-        job, n = jobs[place], r.number(2, 4096, "number of shares in a block")
-        need(1 <= n <= count, f"{r.what}: a block's number of shares is not that of its section")
-        need(last_block <= (place, kind), f"{r.what}: blocks out of order")
-        if last_block == (place, kind):
-            need(last_full, f"{r.what}: a block that is not full before another of its job and class")
-        else:
-            last_share = (-1,)
-        last_block, last_full, count = (place, kind), n == 4096, count - n
+        last = read_block(r, jobs, owners, last)
+        place, k, shares = last
+        job = jobs[place]
+        need(len(shares) <= count, f"{r.what}: a block's number of shares is not that of its section, but more")
+        count -= len(shares)
         need(job["epoch"] == epoch, f"{job['what']}: its stamp is of another epoch than its section")
         if "used" not in job:
             check_stamp(job, checkpoints, entry, origin, keys)
             job["used"] = True
         lowest, highest, threshold = checkpoints[job["known"]][1]
-        need(lowest <= kind <= highest, f"{r.what}: class {kind} is out of what the lane is bound to")
-        counted = max(kind, threshold)
-        template = bytearray(job["head"] + bytes(job["extra"]) + job["tail"])
-        if "stamp" in job:
-            template[job["stamp"][1]] = kind
-        extranonces = read_extranonces(r, n, 8 * job["extra"])
-        nonces = [r.number(4) for _ in range(n)]
-        times, versions, whose = read_column(r, n), read_column(r, n), read_column(r, n)
-        for i in range(n):
-            t = times[i] // 2 if times[i] % 2 == 0 else -(times[i] + 1) // 2
-            time = (job["time"] + t) % (1 << 32)
-            version = job["version"] ^ (versions[i] << 13 | versions[i] >> 19) & 0xFFFFFFFF
-            share = extranonces[i], time, nonces[i], version
-            need(last_share < share, f"{job['what']}: shares out of order, or one twice")
-            last_share = share
-            need(whose[i] <= len(owners), f"{job['what']}: a share of an owner that is not there")
-            extranonce = be(extranonces[i], job["extra"])
-            digest = check_share(job, kind, counted, template, extranonce, time, nonces[i], version, entry.algorithm)
-            need(digest not in seen, f"{job['what']}: a hash that was counted already")
-            seen.add(digest)
-            owner = owners[whose[i] - 1] if whose[i] else None
-            if checkpoints[job["known"]][2] and owner not in job.setdefault("paid for", set()):
-                places = lane.list_of(folder, entry.lane, checkpoints[job["known"]][2])
+        need(lowest <= k <= highest, f"{r.what}: class {k} is out of what the lane is bound to")
+        by = bind[job["known"]]
+        places = lane.list_of(folder, entry.lane, by.places) if by and by.places else None
+        for extranonce, time, nonce, version, owner in shares:
+            digest = check_share(job, job["stamp"][1] if "stamp" in job else None, k, threshold, extranonce, time, nonce, version,
+                                 entry.algorithm)
+            need(digest not in hashes, f"{job['what']}: a hash that was counted already")
+            hashes.add(digest)
+            if places and (place, owner) not in judged:
                 places.check(job["paid"], job.get("values"), owner, job["what"])
-                job["paid for"].add(owner)
-            work[owner] = work.get(owner, 0) + (1 << counted)
-            leaf = sha(b"\0", be(job["number"], 8), be(kind, 1), be(job["extra"], 1), extranonce.ljust(12, b"\0"),
-                       be(time, 4), be(nonces[i], 4), be(version, 4), b"\1" + owner if owner else bytes(17))
+                judged.add((place, owner))
+            work[owner] = work.get(owner, 0) + (1 << max(k, threshold))
+            leaf = sha(b"\0", be(job["number"], 8), be(k, 1), be(job["extra"], 1), be(extranonce, job["extra"]).ljust(12, b"\0"),
+                       struct.pack(">III", time, nonce, version), b"\1" + owner if owner else bytes(17))
             lane.leaves.add(leaf)
             yield leaf
 
@@ -790,15 +800,15 @@ def check_record(folder, entry, lane, origin, keys, allocated_of):
     need(root == entry.allocation, f"{entry.what}: the allocation tree is not the entry's")
 
 def check_epoch(folder, entry, lanes, origin, keys):
+    """Checks what an entry says of an epoch, and its files; from then on it is one of its lane's."""
     lane = lanes.setdefault(entry.lane, Lane())
-    before = (lane.entries[-1].epoch, lane.entries[-1].checkpoint) if lane.entries else (0, ZERO)
-    need(entry.before == before, f"{entry.what}: does not follow the lane's entry before")
-    need(entry.epoch > before[0], f"{entry.what}: epochs do not grow")
-    for e in lane.entries[-1:]:
-        need(entry.places or not e.places, f"{entry.what}: names no places any more")
-        need((e.algorithm, e.length) == (entry.algorithm, entry.length), f"{entry.what}: the lane has changed")
-    for old in [e for e in lane.hashes if e + 2 < entry.epoch]:
-        del lane.hashes[old]  # too long ago for late work
+    before = lane.entries[-1] if lane.entries else None
+    need(entry.before == ((before.epoch, before.checkpoint) if before else (0, ZERO)),
+         f"{entry.what}: does not follow the lane's entry before")
+    need(entry.epoch > (before.epoch if before else 0), f"{entry.what}: epochs do not grow")
+    if before:
+        need((entry.algorithm, entry.length) == (before.algorithm, before.length), f"{entry.what}: the lane has changed")
+        need(entry.places or not before.places, f"{entry.what}: names no places any more")
     if entry.places:
         lane.list_of(folder, entry.lane, entry.places)
     allocated_of = check_sold(folder, entry)
@@ -807,75 +817,84 @@ def check_epoch(folder, entry, lanes, origin, keys):
     else:
         need(entry.record == (ZERO, 0), f"{entry.what}: unproven, but names a record")
     lane.entries.append(entry)
+    for epoch in [e for e in lane.hashes if e + 1 < entry.epoch]:
+        del lane.hashes[epoch]  # no late section of an entry to come can be of it
 
 # ---- Statements of funds ---------------------------------------------------------------------------------------
+NOT_SHOWN, COINS, ACCOUNTS = range(3)
+SIGNATURES = {COINS: rb"(smp|ful)?[A-Za-z0-9+/]+=*", ACCOUNTS: rb"(0x)?[0-9a-fA-F]{128}(00|01|1[bBcC])"}
+
 def asset_name(r):
     name = r.take(r.number(1, 32, "length of an asset's name"))
-    need(re.fullmatch(rb"[A-Za-z0-9/\-_.]+", name), f"{r.what}: bad name of an asset")
+    need(re.fullmatch(rb"[A-Za-z0-9/_.-]+", name), f"{r.what}: bad name of an asset")
     return name
 
+class Funds:
+    """A statement of funds: its number, when it speaks, its file of reserves; by asset root and leaves of what is owed, and
+    which reserves are shown."""
+    def __init__(self, raw, what):
+        r = Reader(raw, what)
+        r.expect(b"gruve funds 1\0")
+        self.number, self.at = r.number(8), r.number(8)
+        self.file = r.take(32), r.number(8, 32 << 20, "length of reserves")
+        self.owed, self.shown, names = {}, [], []
+        for _ in range(r.number(1, 16, "number of assets")):
+            names.append(asset_name(r))
+            root, leaves = ((r.number(16),), r.take(32)), r.number(8, 1 << 24, "number of leaves of what is owed")
+            need(leaves >= 64 and not leaves & leaves - 1, f"{what}: number of leaves is no power of two from 64 on")
+            self.owed[names[-1]] = root, leaves
+            how, amount = r.number(1, ACCOUNTS, "way to show reserves"), r.number(16)
+            if how == NOT_SHOWN:
+                need(amount == 0, f"{what}: reserves that are not shown")
+            else:
+                self.shown.append((names[-1], how, amount))
+        r.end()
+        need(names, f"{what}: of no asset")
+        need(all(a < b for a, b in zip(names, names[1:])), f"{what}: assets out of order, or one twice")
+
 def check_funds(folder, raw, place, leaves, last):
-    """A statement against the one before (number, time) and against its file of reserves."""
+    """Checks a statement, and gives what the next one must follow: its number, when it speaks, its place in the log."""
+    own = Funds(raw, f"entry {place}, statement of funds")
     what = f"entry {place}, statement of funds"
-    r = Reader(raw, what)
-    r.expect(b"gruve funds 1\0")
-    number, when = r.number(8), r.number(8)
-    need(number == last[0] + 1, f"{what}: not the next number")
-    need(when >= last[1], f"{what}: speaks of a time before the statement before")
-    reserves_file = r.take(32), r.number(8)
-    shown, names = [], []
-    for _ in range(r.number(1, 16, "number of assets")):
-        name = asset_name(r)
-        need(not names or names[-1] < name, f"{what}: assets out of order")
-        names.append(name)
-        r.take(48)  # what is owed: the tree under this root is not public
-        count = r.number(8, 1 << 24, "leaves of what is owed")
-        need(count.bit_count() == 1 and count >= 64, f"{what}: leaves of what is owed are no power of two, or below 64")
-        how, reserves = r.number(1, 2, "how reserves are shown"), r.number(16)
-        need(how or not reserves, f"{what}: reserves that are not shown")
-        if how:
-            shown.append((name, how, reserves))
-    need(names, f"{what}: no asset")
-    r.end()
-    need(reserves_file[1] <= 32 << 20, f"{what}: file of reserves of more than 32 MiB")
-    check_reserves(Reader(folder.data(*reserves_file), what + ", reserves"), number, (last[2], place), leaves, shown)
-    return number, when, place
+    need(own.number == last[0] + 1, f"{what}: not the next number")
+    need(own.at >= last[1], f"{what}: speaks of a time before the statement before")
+    check_reserves(Reader(folder.data(*own.file), what + ", reserves"), own.number, (last[2], place), leaves, own.shown)
+    return own.number, own.at, place
 
 def check_reserves(r, number, places, leaves, shown):
-    what, (before, place) = r.what, places
+    """The file of a statement shows what its entry says, for a log of its time."""
     r.expect(b"GRUVRSV1")
-    need(r.number(8) == number, f"{what}: of another statement")
-    size = r.number(8, place, "size of the log")
-    need(not before or size > before, f"{what}: signed before the statement before was in the log")
-    need(r.take(32) == hash_root(leaves[:size]), f"{what}: root is not that of a beginning of this log")
-    need(r.number(1) == len(shown), f"{what}: not the assets that the statement shows")
-    coins, accounts = set(), set()  # of all assets: two names of one must not show a coin or an account twice
-    for name, how, reserves in shown:
-        need(asset_name(r) == name and r.number(1) == how, f"{what}: not the assets that the statement shows")
-        block = r.take(40)  # height and hash: for somebody with a node
-        total, last = 0, b""
+    need(r.number(8) == number, f"{r.what}: of another statement")
+    size, root = r.number(8), r.take(32)
+    need(size <= places[1] and hash_root(leaves[:size]) == root, f"{r.what}: root is not that of a beginning of this log")
+    need(not places[0] or size > places[0], f"{r.what}: signed before the statement before was in the log")
+    need(r.number(1) == len(shown), f"{r.what}: not the assets that the entry shows")
+    seen = set()
+    for name, how, amount in shown:
+        need(asset_name(r) == name and r.number(1) == how, f"{r.what}: not the assets that the entry shows")
+        r.take(8)  # height
+        block, held, last = r.take(32), 0, b""
         for _ in range(r.number(4, 65536, "number of holders")):
-            holder = r.take(r.number(1, 75, "length of a script"))
-            need(how == 1 or len(holder) == 20, f"{what}: an address of wrong length")
-            need(last < holder, f"{what}: holders out of order, or one twice, or one without a script")
+            holder = r.take(r.number(1, 75 if how == COINS else 20, "length of a holder"))
+            need(len(holder) == 20 or how == COINS and holder, f"{r.what}: a holder of another size")
+            need(last < holder, f"{r.what}: holders out of order, or one twice")
             last = holder
-            signature = r.take(r.number(2))
-            need(signature and all(32 < c < 127 for c in signature), f"{what}: a holder's signature is no text")
-            if how == 2:
-                need(re.fullmatch(rb"(0x)?[0-9a-fA-F]{128}(00|01|1[bBcC])", signature), f"{what}: a bad form of signature")
-                need((holder, block) not in accounts, f"{what}: an account shown twice at one block")
-                accounts.add((holder, block))
-                total += r.number(16)
+            signature = r.take(r.number(2, 8192, "length of a signature"))
+            need(re.fullmatch(SIGNATURES[how], signature), f"{r.what}: a holder's signature has another form")
+            if how == ACCOUNTS:
+                need((block, holder) not in seen, f"{r.what}: an account shown twice at one block")
+                seen.add((block, holder))
+                held += r.number(16)
                 continue
-            count, last_coin = r.number(4), (b"", 0)
-            need(count, f"{what}: a script without coins")
-            for _ in range(count):
-                coin = r.take(32), r.number(4)
-                need(last_coin < coin and coin not in coins, f"{what}: coins out of order, or one twice")
-                coins.add(coin)
-                last_coin = coin
-                total += r.number(8)
-        need(total == reserves, f"{what}: what holders of {name.decode()} have is not what the entry says")
+            coins, coin_before = r.number(4), b""
+            need(coins, f"{r.what}: a holder without coins")
+            for _ in range(coins):
+                coin = r.take(36)
+                need(coin_before < coin and coin not in seen, f"{r.what}: coins out of order, or one twice")
+                coin_before = coin
+                seen.add(coin)
+                held += r.number(8)
+        need(held == amount, f"{r.what}: what holders of {name.decode()} have is not what the entry says")
     r.end()
 
 # ---- What gateways accepted ------------------------------------------------------------------------------------
@@ -929,30 +948,31 @@ def check_accepted_range(folder, lane, origin, keys):
 
 def check_accepted(folder, lanes, origin, keys):
     """Every share that was signed for and is due is in a record. Gives the number of those that were found there."""
-    found, top = 0, os.path.join(folder.path, "accepted")
-    for name in sorted(os.listdir(top)) if os.path.isdir(top) else []:
-        if name.startswith("."):
+    found, paths = 0, []
+    for place, _, files in os.walk(os.path.join(folder.path, "accepted")):
+        paths += [os.path.relpath(os.path.join(place, file), folder.path).replace(os.sep, "/") for file in files]
+    for path in sorted(paths):
+        if "/." in path or path.endswith(".leaves"):
             continue
-        need(re.fullmatch(r"[a-z][a-z0-9-]{0,15}", name), f"accepted/{name}: not the notes of a lane")
-        lane = lanes.get(name.encode())
-        for number in sorted(os.listdir(os.path.join(top, name))):
-            if number.startswith(".") or number.endswith(".leaves"):
-                continue
-            if number == "range":
-                check_accepted_range(folder, name, origin, keys)
-                continue
-            note = Accepted(folder, name, number, origin, keys)
-            if lane is None:
-                continue
-            end = note.until // lane.entries[0].length
-            need(note.last in (end, end + 1), f"{note.name}: said to be due at another time")
-            found += sum(leaf in lane.leaves for leaf, _ in note.shares)
-            if lane.entries[-1].epoch < note.last or not all(
-                    e.proven for e in lane.entries if note.first <= e.epoch <= note.last):
-                continue  # nothing is due, or nobody can say
-            threshold = lane.highest_threshold(note.first, note.last)
-            missing = sum(level >= threshold and leaf not in lane.leaves for leaf, level in note.shares)
-            need(not missing, f"{note.name}: {missing} shares that a gateway signed for are not in the record")
+        if path.endswith("/range"):
+            lane = re.fullmatch(r"accepted/([a-z][a-z0-9-]{0,15})/range", path)
+            need(lane, f"{path}: not of a lane")
+            check_accepted_range(folder, lane[1], origin, keys)
+            continue
+        parts = re.fullmatch(r"accepted/([a-z][a-z0-9-]{0,15})/([0-9]+)", path)
+        need(parts, f"{path}: no note of a lane's")
+        note, lane = Accepted(folder, parts[1], parts[2], origin, keys), lanes.get(parts[1].encode())
+        if lane is None:
+            continue
+        end = note.until // lane.entries[0].length
+        need(note.last in (end, end + 1), f"{note.name}: said to be due at another time")
+        found += sum(leaf in lane.leaves for leaf, _ in note.shares)
+        if lane.entries[-1].epoch < note.last or not all(
+                e.proven for e in lane.entries if note.first <= e.epoch <= note.last):
+            continue  # nothing is due, or nobody can say
+        threshold = lane.highest_threshold(note.first, note.last)
+        missing = sum(level >= threshold and leaf not in lane.leaves for leaf, level in note.shares)
+        need(not missing, f"{note.name}: {missing} shares that a gateway signed for are not in the record")
     return found
 
 # ---- The whole -------------------------------------------------------------------------------------------------
@@ -989,91 +1009,101 @@ def check_head(note, origin, keys, leaves):
     need(hash_root(leaves[:size]) == root, "receipt: its head is of another history")
     return size, root
 
-def path_shape(size, index):
-    """On which side each sibling of a leaf stands, lowest first: True for the left."""
-    need(index < size, "receipt: a place outside the tree")
-    first, count, sides = 0, size, []
-    while count > 1:
-        left = 1 << (count - 1).bit_length() - 1
-        is_right = index - first >= left
-        sides.append(is_right)
-        first, count = (first + left, count - left) if is_right else (first, left)
-    return sides[::-1]
+def sides(size, index):
+    """Of a leaf's siblings, lowest first: whether each stands to the left."""
+    left = []
+    while size > 1:
+        half = 1 << (size - 1).bit_length() - 1
+        left.append(index >= half)
+        size, index = (size - half, index - half) if index >= half else (half, index)
+    return left[::-1]
+
+def climb(size, index, node, siblings, join):
+    """The root that a leaf and its siblings make."""
+    need(index < size, "receipt: no such place in its tree")
+    path = sides(size, index)
+    need(len(path) == len(siblings), "receipt: not so many siblings")
+    for is_left, sibling in zip(path, siblings):
+        node = join(sibling, node) if is_left else join(node, sibling)
+    return node
 
 def check_sold_leaf(entry, contract, kind, index, numbers, private, siblings):
-    """The contract's leaf in the epoch's sold tree: (hashrate, allocated, owed, entitled), siblings as sums and hash."""
-    need(0 <= kind <= 1 and len(contract) == 16, "receipt: no contract")
-    hashrate, allocated, owed, entitled = numbers
-    need(all(0 <= n < LIMIT16 for n in numbers), "receipt: a number that does not fit")
-    leaf = sha(b"\0", be(hashrate, 16), be(allocated, 16), be(owed, 16), contract, be(kind, 1), be(entitled, 16), private)
-    node = (hashrate, allocated, owed), leaf
-    sides = path_shape(entry.contracts, index)
-    need(len(sides) == len(siblings), "receipt: not so many siblings")
-    for is_left, sibling in zip(sides, siblings):
-        node = sum_node(sibling, node) if is_left else sum_node(node, sibling)
-    need(node == entry.sold_root, "receipt: the contract is not in the sold tree with this rate, work and money")
+    """The leaf of a contract, by `numbers` (hashrate, allocated, owed, entitled), leads to the root of the entry's sold tree."""
+    rate, allocated, owed, entitled = numbers
+    sums = be(rate, 16) + be(allocated, 16) + be(owed, 16)
+    node = (rate, allocated, owed), sha(b"\0", sums, contract, be(kind, 1), be(entitled, 16), private)
+    need(climb(entry.contracts, index, node, siblings, sum_node) == entry.sold_root, f"{entry.what}: the contract is not in the sold tree as it says")
 
 def hide(salt, nonce, terms, units, refund, asset):
-    need(0 <= units < LIMIT16 and -(1 << 63) <= refund < 1 << 63 and len(asset) < 256, "receipt: a number that does not fit")
-    return sha(b"gruve sold 1\0", salt, nonce, terms, be(units, 16), be(refund % (1 << 64), 8), be(len(asset), 1), asset)
+    """The private part of a contract's leaf."""
+    need(-1 << 63 <= refund < 1 << 63, "receipt: a refund that does not fit 8 bytes")
+    return sha(b"gruve sold 1\0", salt, nonce, terms, be(units, 16), refund.to_bytes(8, "big", signed=True), be(len(asset), 1), asset)
 
 def read_step(r, before):
-    """A number: its difference to another, as few bytes as it needs."""
-    raw = r.take(r.number(1, 16, "length of a number"))
-    need(raw[:1] != b"\0", "receipt: a number longer than it needs")
-    coded = int.from_bytes(raw, "big")
-    difference = -(coded >> 1) - 1 if coded & 1 else coded >> 1
-    return (before + difference) % LIMIT16
+    """A number, written as what lies between it and `before`, modulo 2^128."""
+    length = r.number(1, 16, "length of a number")
+    raw = r.take(length)
+    need(not length or raw[0], f"{r.what}: a number in more bytes than it needs")
+    step = int.from_bytes(raw, "big")
+    return (before + (-(step + 1 >> 1) if step & 1 else step >> 1)) % LIMIT16
+
+def between(p, end, size):
+    """How many leaves each node has that stand between two places of the log."""
+    while p < end:
+        divides = p & -p or 1 << 63  # anything divides 0
+        if end == size and end - p < divides:
+            width = end - p
+        else:
+            width = min(divides, 1 << (end - p).bit_length() - 1)
+        yield width
+        p += width
 
 def check_series(raw, origin, keys, leaves):
+    """Receipts of one contract, as a series. Gives how many."""
     r = Reader(raw, "receipt")
     r.expect(b"GRUVRCP1")
-    note = utf8(r.take(r.number(2, 16384, "length of the head")), "receipt")
-    contract, kind, nonce, terms, asset = r.take(16), r.number(1, 1, "kind"), r.take(32), r.take(32), r.take(r.number(1))
-    utf8(asset, "receipt")
+    note = utf8(r.take(r.number(2, 16384, "length of its head")), "receipt, head")
     size, root = check_head(note, origin, keys, leaves)
-    nodes, next_place, before, last, count = [], 0, [], None, 0
+    contract, kind, nonce, terms = r.take(16), r.number(1, 1, "kind of a contract"), r.take(32), r.take(32)
+    asset = r.take(r.number(1))
+    nodes = []  # of the log from its first entry on: how many leaves each has, and its hash
 
-    def push(node, width):
-        while nodes and nodes[-1][1] == width:
-            node, width = sha(b"\1", nodes.pop()[0], node), 2 * width
-        nodes.append((node, width))
+    def push(width, digest):
+        """Joins what are two halves of a whole; what is left lies from the larger to the smaller."""
+        while nodes and nodes[-1][0] == width and not width & width - 1:
+            digest = sha(b"\1", nodes.pop()[1], digest)
+            width *= 2
+        nodes.append((width, digest))
 
-    while True:
-        place = r.number(4, size, "place in the log")
-        need(place >= next_place, "receipt: not in the order of the log")
-        at = next_place
-        while at < place:
-            # The largest power of two that divides the place; of the first place every one does.
-            aligned, rest = at & -at or 1 << 32, place - at
-            is_last = place == size and rest < aligned
-            width = rest if is_last else min(aligned, 1 << rest.bit_length() - 1)
-            push(r.take(32), width)
-            at += width
-        if place == size:
-            break
+    at, count, last, numbers = 0, 0, None, []
+    while (place := r.number(4)) != size:
+        need(at <= place < size, "receipt: receipts out of order, or beyond the log")
+        for width in between(at, place, size):
+            push(width, r.take(32))
         own = r.take(r.number(2, 2048, "length of an entry"))
-        need(own.startswith(EPOCH_FORMS), "receipt: not an epoch's entry")
-        entry = Epoch(own, "receipt")
-        need(last is None or last.lane == entry.lane and last.epoch < entry.epoch, "receipt: not in the order of epochs")
-        push(sha(b"\0", own), 1)
-        numbers = []
-
-        def step():
-            numbers.append(read_step(r, before[len(numbers)] if len(numbers) < len(before) else 0))
-            return numbers[-1]
-
-        index, hashrate, allocated, owed, entitled, units, refund = (step() for _ in range(7))
+        push(1, sha(b"\0", own))
+        entry = Epoch(own, f"receipt, entry {place}")
+        need(last is None or entry.lane == last.lane and entry.epoch > last.epoch, "receipt: of two lanes, or epochs out of order")
+        at, count, last, before = place + 1, count + 1, entry, iter(numbers)
+        numbers = [read_step(r, next(before, 0)) for _ in range(7)]
+        index, rate, allocated, owed, entitled, units, refund = numbers
+        need(index < 1 << 64, "receipt: a place that does not fit 8 bytes")
         refund -= LIMIT16 if refund >= LIMIT16 // 2 else 0
-        private = hide(r.take(32), nonce, terms, units, refund, asset)
-        siblings = [((step(), step(), step()), r.take(32)) for _ in path_shape(entry.contracts, index)]
-        check_sold_leaf(entry, contract, kind, index, (hashrate, allocated, owed, entitled), private, siblings)
-        next_place, before, last, count = place + 1, numbers, entry, count + 1
+        salt, siblings = r.take(32), []
+        need(index < entry.contracts, f"{entry.what}: no such place in the sold tree")
+        for _ in sides(entry.contracts, index):
+            sums = tuple(read_step(r, next(before, 0)) for _ in range(3))
+            numbers.extend(sums)
+            siblings.append((sums, r.take(32)))
+        private = hide(salt, nonce, terms, units, refund, asset)
+        check_sold_leaf(entry, contract, kind, index, (rate, allocated, owed, entitled), private, siblings)
+    for width in between(at, size, size):
+        push(width, r.take(32))
     r.end()
-    top = None
-    for node, _ in reversed(nodes):
-        top = node if top is None else sha(b"\1", node, top)
-    need(top == root, "receipt: an epoch is not in the log that was signed")
+    while len(nodes) > 1:
+        width, right = nodes.pop()
+        nodes[-1] = nodes[-1][0] + width, sha(b"\1", nodes[-1][1], right)
+    need(nodes[0][1] == root, "receipt: of another log than its head's")
     return count
 
 def unhex(text, length=None):
@@ -1086,19 +1116,37 @@ def whole(value):
     need(re.fullmatch("0|[1-9][0-9]{0,38}", str(value)) and not isinstance(value, bool), "receipt: not a whole number")
     return int(value)
 
-def check_receipt(one, origin, keys, leaves):
-    """A receipt as JSON."""
-    need(one["version"] == 1, "receipt: of an unknown form")
+def logged(one, origin, keys, leaves):
+    """An entry that stands in a signed beginning of this log."""
     size, root = check_head(one["checkpoint"], origin, keys, leaves)
     need(one["origin"].encode() == origin, "receipt: of another log")
     own, proof = unhex(one["entry"]), [unhex(h, 32) for h in one["log_proof"]]
-    need(own.startswith(EPOCH_FORMS), "receipt: not an epoch's entry")
-    sides = path_shape(size, whole(one["entry_index"]))
-    need(len(sides) == len(proof), "receipt: not so many siblings")
-    node = sha(b"\0", own)
-    for is_left, sibling in zip(sides, proof):
-        node = sha(b"\1", sibling, node) if is_left else sha(b"\1", node, sibling)
-    need(node == root, "receipt: the epoch is not in the log that was signed")
+    top = climb(size, whole(one["entry_index"]), sha(b"\0", own), proof, lambda left, right: sha(b"\1", left, right))
+    need(top == root, "receipt: its entry is not in the log that was signed")
+    return own
+
+def check_owed(one, origin, keys, leaves):
+    """That a statement of funds counts what is owed to an account."""
+    need(one["version"] == 1, "receipt: of an unknown form")
+    funds = Funds(logged(one["logged"], origin, keys, leaves), "receipt")
+    need(whole(one["statement"]) == funds.number, "receipt: of another statement")
+    asset, parts = one["asset"].encode(), [whole(one["owed"][k]) for k in ("available", "held", "maturing", "prepaid")]
+    need(asset in funds.owed, "receipt: of an asset that the statement does not name")
+    account = unhex(one["account"].replace("-", ""), 16)
+    key = sha(b"gruve owed 1\0", unhex(one["salt"], 32), be(funds.number, 8), be(len(asset), 1), asset, b"\0", account)
+    need(sum(parts) < LIMIT16, "receipt: a sum does not fit 16 bytes")
+    leaf = (sum(parts),), sha(b"\0", be(sum(parts), 16), key, *(be(p, 16) for p in parts))
+    siblings = [((whole(s["sum"]),), unhex(s["hash"], 32)) for s in one["owed_proof"]]
+    root, count = funds.owed[asset]
+    top = climb(count, whole(one["leaf_index"]), leaf, siblings, sum_node)
+    need(top == root, "receipt: the account is not counted with these amounts")
+
+def check_receipt(one, origin, keys, leaves):
+    """A receipt as JSON, or a proof that a statement counts what is owed."""
+    if "owed_proof" in one:
+        return check_owed(one, origin, keys, leaves)
+    need(one["version"] == 1, "receipt: of an unknown form")
+    own = logged(one, origin, keys, leaves)
     p, work = one["private"], one["work"]
     need(type(p["refund_minor"]) is int and type(one["kind"]) is int, "receipt: not a whole number")
     private = hide(unhex(p["salt"], 32), unhex(p["nonce"], 32), unhex(p["terms"], 32), whole(p["units"]),
