@@ -192,9 +192,16 @@ fn range(source: &dyn Source, log: &Log, path: &str) -> Result<Option<(u64, u64)
     });
     match (signed, read_plain_range(&text)) {
         (Some(own), _) if range_path(&own.lane) == path => Ok(Some((own.first, own.last))),
-        (None, Some(plain)) => Ok(Some(plain)),
+        (None, Some(plain)) if is_of_a_lane(path) => Ok(Some(plain)),
         _ => lie("acceptance-malformed", path, "not the signed numbers of two notes of this lane"),
     }
+}
+
+/// Whether the numbers of a lane's notes stand there.
+fn is_of_a_lane(path: &str) -> bool {
+    let name =
+        path.strip_prefix(FOLDER).and_then(|rest| rest.strip_prefix('/')?.strip_suffix("/range"));
+    name.is_some_and(|name| name.parse::<LaneId>().is_ok())
 }
 
 /// Whether a file is one of acceptance roots.

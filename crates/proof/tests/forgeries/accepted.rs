@@ -112,6 +112,11 @@ fn over_http_the_notes_are_found_by_the_numbers_that_are_said() {
         assert_ne!(files.lie(&Options::default()), "none", "{told:?}: nor with a list");
         assert!(files.second().starts_with("no "), "{told:?}");
     }
+    files.0.remove(RANGE);
+    files.0.insert("accepted/btc/more/range".into(), "0 1\n".into());
+    assert_ne!(files.lie(&Options::default()), "none", "not of a lane");
+    assert!(files.second().starts_with("no "));
+    files.0.remove("accepted/btc/more/range");
     // As many as there may be are not all asked for. Records from before the numbers were signed stay good.
     let many: [Vec<u8>; 2] = [range(&w, 0, u64::MAX), format!("0 {}\n", u64::MAX).into()];
     for many in many {
