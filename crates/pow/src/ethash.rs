@@ -17,7 +17,7 @@ mod dataset;
 mod many;
 
 pub use dataset::{Dataset, hash_full};
-pub use many::hash_light_many;
+pub use many::{hash_light_many, hash_light_many_between};
 
 use gruve_units::{Algorithm, Blame, Blamed};
 use sha3::{Digest, Keccak256, Keccak512};

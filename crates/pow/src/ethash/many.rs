@@ -18,6 +18,16 @@ const ITEMS: usize = 2 * LANES;
 /// [`super::hash_light`] gives for each.
 #[must_use]
 pub fn hash_light_many(cache: &LightCache, seals: &[([u8; 32], u64)]) -> Vec<([u8; 32], [u8; 32])> {
+    hash_light_many_between(cache, seals, &mut || {})
+}
+
+/// The same, with `between` done again and again on the way, 64 times for every eight pairs: for who may have something more
+/// urgent to do than these, and no other thread to do it on.
+pub fn hash_light_many_between(
+    cache: &LightCache,
+    seals: &[([u8; 32], u64)],
+    between: &mut dyn FnMut(),
+) -> Vec<([u8; 32], [u8; 32])> {
     let mut out = Vec::with_capacity(seals.len());
     for group in seals.chunks(LANES) {
         let mut tries = [Try::default(); LANES];
@@ -26,6 +36,7 @@ pub fn hash_light_many(cache: &LightCache, seals: &[([u8; 32], u64)]) -> Vec<([u
         }
         let tries = &mut tries[..group.len()];
         for access in 0..ACCESSES {
+            between();
             let mut places = [0u32; ITEMS];
             for (t, places) in tries.iter().zip(places.as_chunks_mut::<2>().0) {
                 let page = t.page(access, cache.pages);
@@ -184,7 +195,10 @@ mod tests {
         ) {
             let cache = small(cache_items, pages);
             let single: Vec<_> = seals.iter().map(|(h, n)| hash_light(&cache, h, *n)).collect();
-            prop_assert_eq!(&hash_light_many(&cache, &seals), &single);
+            let mut times = 0;
+            let many = hash_light_many_between(&cache, &seals, &mut || times += 1);
+            prop_assert_eq!(&many, &single);
+            prop_assert_eq!(times, ACCESSES as usize * seals.len().div_ceil(LANES));
             let dataset = Dataset::generate(&cache, threads, u64::MAX, &|_, _| {}).unwrap();
             let full: Vec<_> = seals.iter().map(|(h, n)| hash_full(&dataset, h, *n)).collect();
             prop_assert_eq!(&full, &single);

@@ -17,7 +17,7 @@
 use super::work::EthWork;
 use crate::limits::{ETH_CACHE_AHEAD_BLOCKS, ETH_CACHES_MAX};
 use crate::protocol::Solved;
-use gruve_pow::ethash::{Dataset, EthashEpoch, LightCache, hash_full, hash_light_many};
+use gruve_pow::ethash::{Dataset, EthashEpoch, LightCache, hash_full, hash_light_many_between};
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
@@ -143,10 +143,24 @@ impl EpochPow {
     /// Mix digest and final hash of each pair of header hash and nonce.
     #[must_use]
     pub fn hash_many(&self, tries: &[([u8; 32], u64)]) -> Vec<Hashes> {
-        match self.full() {
-            Some(full) => tries.iter().map(|(h, nonce)| hash_full(&full, h, *nonce)).collect(),
-            None => hash_light_many(self.light(), tries),
-        }
+        self.hash_many_between(tries, &mut || {})
+    }
+
+    /// The same, with `between` done on the way: some 64 times for eight from the cache, once for each
+    /// from the dataset.
+    fn hash_many_between(
+        &self,
+        tries: &[([u8; 32], u64)],
+        between: &mut dyn FnMut(),
+    ) -> Vec<Hashes> {
+        let Some(full) = self.full() else {
+            return hash_light_many_between(self.light(), tries, between);
+        };
+        let one = |(header, nonce): &([u8; 32], u64)| {
+            between();
+            hash_full(&full, header, *nonce)
+        };
+        tries.iter().map(one).collect()
     }
 }
 
@@ -329,13 +343,22 @@ fn begin(name: &str, what: impl FnOnce() + Send + 'static) -> bool {
 /// ready, as long as it takes: not for a thread that others wait for.
 #[must_use]
 pub fn solve_many(tries: &[(Arc<EthWork>, u64)]) -> Vec<Solved> {
+    solve_many_between(tries, &mut || {})
+}
+
+/// The same, with `between` done on the way again and again.
+pub(crate) fn solve_many_between(
+    tries: &[(Arc<EthWork>, u64)],
+    between: &mut dyn FnMut(),
+) -> Vec<Solved> {
     let mut solved = Vec::with_capacity(tries.len());
     let same_epoch =
         |a: &(Arc<EthWork>, u64), b: &(Arc<EthWork>, u64)| Arc::ptr_eq(a.0.pow(), b.0.pow());
     for run in tries.chunk_by(same_epoch) {
         let Some((first, _)) = run.first() else { continue };
         let pairs: Vec<_> = run.iter().map(|(work, nonce)| (work.header_hash, *nonce)).collect();
-        solved.extend(first.pow().hash_many(&pairs).into_iter().map(|(mix, mut pow_hash)| {
+        let hashes = first.pow().hash_many_between(&pairs, between);
+        solved.extend(hashes.into_iter().map(|(mix, mut pow_hash)| {
             // Written most significant byte first; internal byte order is the other.
             pow_hash.reverse();
             Solved { pow_hash, header: [0; 80], mix }

@@ -4,28 +4,39 @@
 //! Fair: each connection has at most one parcel here, and parcels take turns of a few hashes: first
 //! addresses with each other, then the parcels of one address. So a single share waits for a few hashes of
 //! each other address and never for a whole flood, from however many connections. Those of connections
-//! that have brought more good than bad go first, with the first of machines that are known ([`super::known`]); of all others together every fourth turn is, so that
-//! strangers with a handful of bad shares each cost who mines a quarter and not minutes.
+//! that have brought more good than bad go first, with the first of machines that are known ([`super::known`]), also between
+//! the hashes of a turn that has begun; of all others together every fourth turn is, so that
+//! strangers with a handful of bad shares each cost who mines a quarter and not minutes. What is whose turn says [`queue`].
+//!
+//! Side by side: most miners hand in one share at a time, and the processor makes eight or twelve hashes in little more time
+//! than one. So a turn takes from as many parcels of one line as it has room for.
 //!
 //! A parcel whose cache is not there yet (Ethash, at the border of an epoch) is set aside, and no thread
 //! waits with it.
+
+mod queue;
 
 use super::guarded::caught;
 use super::known::Trust;
 use super::serving::{Command, Post};
 use super::slab::Key;
-use super::solving;
+use super::solving::Solver;
 use crate::protocol::{Candidate, Part, Puzzle, Round, Solved, Step};
 use gruve_units::Algorithm;
-use std::collections::{HashMap, VecDeque};
+use queue::{Queue, Rank};
 use std::net::IpAddr;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
-/// Hashes of one parcel in one turn: what the processor does side by side.
-const TURN: usize = 8;
+/// Hashes in one turn: what the processor does side by side.
+fn hashes_in_a_turn(algorithm: Algorithm) -> usize {
+    match algorithm {
+        Algorithm::Scrypt => 12,
+        _ => 8,
+    }
+}
 
-/// Of so many turns one is for those who have not brought good work.
-const TURNS_FOR_ONE_OF_OTHERS: u8 = 4;
+/// Steps of a turn of others (Ethash: 64 in all) between two offers of the processor: some half a millisecond.
+const STEPS_BEFORE_OTHERS_YIELD: u32 = 8;
 
 /// One connection's candidates, on their way through the pool.
 pub(super) struct Parcel {
@@ -33,6 +44,8 @@ pub(super) struct Parcel {
     pub(super) key: Key,
     /// Whether most of what it has brought was good work.
     pub(super) is_proven: bool,
+    /// Whether nothing was known of it when it brought this.
+    pub(super) is_new: bool,
     /// It has brought nothing yet, and is of a machine that has: see [`super::known`].
     pub(super) trust: Option<Trust>,
     /// The address it came from, where that is known.
@@ -53,72 +66,6 @@ pub(super) struct Parcel {
     pub(super) post: Post,
 }
 
-/// Parcels, address by address in turn.
-#[derive(Default)]
-struct Line {
-    order: VecDeque<Option<IpAddr>>,
-    /// Those of each address in the order; none is empty.
-    of: HashMap<Option<IpAddr>, VecDeque<Parcel>>,
-}
-
-impl Line {
-    fn push(&mut self, parcel: Parcel) {
-        let from = parcel.from;
-        let own = self.of.entry(from).or_default();
-        if own.is_empty() {
-            self.order.push_back(from);
-        }
-        own.push_back(parcel);
-    }
-
-    fn pop(&mut self) -> Option<Parcel> {
-        let from = self.order.pop_front()?;
-        let own = self.of.get_mut(&from)?;
-        let parcel = own.pop_front();
-        if own.is_empty() {
-            self.of.remove(&from);
-        } else {
-            self.order.push_back(from);
-        }
-        parcel
-    }
-
-    fn all(&self) -> impl Iterator<Item = &Parcel> {
-        self.of.values().flatten()
-    }
-}
-
-#[derive(Default)]
-struct Queue {
-    proven: Line,
-    others: Line,
-    /// Turns since one was the others'.
-    turns: u8,
-    stopped: bool,
-}
-
-impl Queue {
-    fn push(&mut self, parcel: Parcel) {
-        // Where all is over nobody takes it out again.
-        if !self.stopped {
-            let is_first = parcel.is_proven || parcel.trust.is_some();
-            let line = if is_first { &mut self.proven } else { &mut self.others };
-            line.push(parcel);
-        }
-    }
-
-    fn pop(&mut self) -> Option<Parcel> {
-        self.turns += 1;
-        if self.turns < TURNS_FOR_ONE_OF_OTHERS
-            && let Some(parcel) = self.proven.pop()
-        {
-            return Some(parcel);
-        }
-        self.turns = 0;
-        self.others.pop().or_else(|| self.proven.pop())
-    }
-}
-
 #[derive(Default)]
 struct Pool {
     queue: Mutex<Queue>,
@@ -130,15 +77,15 @@ impl Pool {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The next parcel in turn; `None` when it is over.
-    fn next(&self) -> Option<Parcel> {
+    /// The first parcel of the next turn, waited for, and whose turn it is; `None` when it is over.
+    fn next(&self) -> Option<(Rank, Parcel)> {
         let mut queue = self.lock();
         loop {
-            if queue.stopped {
+            if queue.is_stopped {
                 return None;
             }
-            if let Some(parcel) = queue.pop() {
-                return Some(parcel);
+            if let Some(next) = queue.pop() {
+                return Some(next);
             }
             queue = self.bell.wait(queue).unwrap_or_else(PoisonError::into_inner);
         }
@@ -164,10 +111,10 @@ impl Hashers {
         let pool = Arc::new(Pool::default());
         let hashers = Hashers { pool: Some(Arc::clone(&pool)) };
         for n in 0..threads.max(1) {
-            let pool = Arc::clone(&pool);
+            let worker = Worker { pool: Arc::clone(&pool), algorithm };
             std::thread::Builder::new()
                 .name(format!("stratum-hash-{n}"))
-                .spawn(move || work(&pool, algorithm))?;
+                .spawn(move || worker.run())?;
         }
         Ok(hashers)
     }
@@ -180,9 +127,7 @@ impl Hashers {
     /// Candidates that wait or are in their turn.
     pub(super) fn waiting(&self) -> usize {
         let Some(pool) = &self.pool else { return 0 };
-        let left = |p: &Parcel| p.part.candidates.1 - p.part.candidates.0 - p.solved.len();
-        let queue = pool.lock();
-        queue.proven.all().chain(queue.others.all()).map(left).sum()
+        pool.lock().all().map(Parcel::left).sum()
     }
 
     /// Takes a parcel; it comes back as [`Command::Hashed`].
@@ -196,60 +141,137 @@ impl Hashers {
 impl Drop for Hashers {
     fn drop(&mut self) {
         if let Some(pool) = &self.pool {
-            let mut queue = pool.lock();
-            queue.stopped = true;
-            (queue.proven, queue.others) = (Line::default(), Line::default());
+            pool.lock().stop();
             pool.bell.notify_all();
         }
     }
 }
 
-fn work(pool: &Arc<Pool>, algorithm: Algorithm) {
-    let mut solver = solving::Solver::new(algorithm);
-    while let Some(parcel) = pool.next() {
-        let Some(mut parcel) = set_aside(pool, parcel) else { continue };
-        let (from, to) = turn(&parcel);
-        let Parcel { round, solved, .. } = &mut parcel;
-        // A thread that ended would leave all who wait for it waiting.
-        if let Err(words) = caught(|| solver.solve(&round.candidates[from..to], solved)) {
-            solver = solving::Solver::new(algorithm);
-            parcel.fault = Some(words);
-        }
-        if to < parcel.part.candidates.1 && parcel.fault.is_none() {
-            pool.put(parcel);
-        } else {
-            let post = parcel.post.clone();
-            post.send(Command::Hashed(Box::new(parcel)));
-        }
+impl Parcel {
+    /// Candidates that are still to be hashed.
+    fn left(&self) -> usize {
+        self.part.candidates.1 - self.part.candidates.0 - self.solved.len()
+    }
+
+    /// Those of them that a turn with so much room takes.
+    fn next(&self, room: usize) -> &[Candidate] {
+        let from = self.part.candidates.0 + self.solved.len();
+        &self.round.candidates[from..from + self.left().min(room)]
     }
 }
 
-/// Which of a parcel's candidates are hashed in its next turn.
-fn turn(parcel: &Parcel) -> (usize, usize) {
-    let from = parcel.part.candidates.0 + parcel.solved.len();
-    (from, parcel.part.candidates.1.min(from + TURN))
+/// One of the threads.
+struct Worker {
+    pool: Arc<Pool>,
+    algorithm: Algorithm,
 }
 
-/// Gives a parcel back that can be hashed; others come into the pool again when their cache is there.
-fn set_aside(pool: &Arc<Pool>, parcel: Parcel) -> Option<Parcel> {
-    let (from, to) = turn(&parcel);
-    let unready = |c: &Candidate| match &c.puzzle {
-        Puzzle::Ethash(work, _) if !work.pow().is_ready() => Some(Arc::clone(work.pow())),
-        _ => None,
-    };
-    let next = parcel.round.candidates.get(from..to).unwrap_or_default();
-    let Some(pow) = next.iter().find_map(unready) else { return Some(parcel) };
-    // Whoever may do it has it, once.
-    let kept = Arc::new(Mutex::new(Some(parcel)));
-    let (pool, own) = (Arc::clone(pool), Arc::clone(&kept));
-    let take =
-        |kept: &Mutex<Option<Parcel>>| kept.lock().unwrap_or_else(PoisonError::into_inner).take();
-    let then = move || {
-        if let Some(parcel) = take(&own) {
-            pool.put(parcel);
+impl Worker {
+    fn run(&self) {
+        let mut solver = Solver::new(self.algorithm);
+        while let Some((rank, parcel)) = self.pool.next() {
+            self.turn(&mut solver, rank, parcel);
         }
-    };
-    pow.when_ready(Box::new(then)).and_then(|_| take(&kept))
+    }
+
+    /// One turn, which begins with this parcel. Between the hashes of others come those of who mines.
+    ///
+    /// Where one processor does all, what receives and answers has it in between, too: the system alone would let it wait until a
+    /// whole slice of some milliseconds is over, and so a share before and after it is hashed.
+    fn turn(&self, solver: &mut Solver, rank: Rank, parcel: Parcel) {
+        let mut parcels = self.gather(rank, parcel);
+        let mut steps = 0;
+        let mut between = || {
+            if rank == Rank::First {
+                return;
+            }
+            steps += 1;
+            if rank == Rank::Other && steps % STEPS_BEFORE_OTHERS_YIELD == 0 {
+                std::thread::yield_now();
+            }
+            let urgent = self.pool.lock().pop_between();
+            if let Some(urgent) = urgent {
+                self.turn(&mut Solver::new(self.algorithm), Rank::First, urgent);
+            }
+        };
+        self.hash(solver, &mut parcels, &mut between);
+        for parcel in parcels {
+            if parcel.left() > 0 && parcel.fault.is_none() {
+                self.pool.put(parcel);
+            } else {
+                let post = parcel.post.clone();
+                post.send(Command::Hashed(Box::new(parcel)));
+            }
+        }
+        std::thread::yield_now();
+    }
+
+    /// This parcel and as many more of its line as fill a turn.
+    fn gather(&self, rank: Rank, parcel: Parcel) -> Vec<Parcel> {
+        let (mut parcels, mut next) = (Vec::new(), Some(parcel));
+        let mut room = hashes_in_a_turn(self.algorithm);
+        while let Some(parcel) = next {
+            if let Some(parcel) = self.set_aside(parcel) {
+                room = room.saturating_sub(parcel.left());
+                parcels.push(parcel);
+            }
+            next = if room > 0 { self.pool.lock().pop_more(rank) } else { None };
+        }
+        parcels
+    }
+
+    /// Hashes what a turn takes of these. Should that panic, of each alone: whose it is, is told so, and nobody else.
+    fn hash(&self, solver: &mut Solver, parcels: &mut [Parcel], between: &mut dyn FnMut()) {
+        let mut solved = Vec::new();
+        // A thread that ended would leave all who wait for it waiting.
+        let hashed = caught(|| {
+            let mut room = hashes_in_a_turn(self.algorithm);
+            let mut next: Vec<&Candidate> = Vec::with_capacity(room);
+            for parcel in &*parcels {
+                next.extend(parcel.next(room));
+                room = hashes_in_a_turn(self.algorithm) - next.len();
+            }
+            solver.solve_between(&next, &mut solved, between);
+        });
+        if let Err(words) = hashed {
+            *solver = Solver::new(self.algorithm);
+            return match parcels {
+                [one] => one.fault = Some(words),
+                several => several
+                    .iter_mut()
+                    .for_each(|one| self.hash(solver, std::slice::from_mut(one), &mut || {})),
+            };
+        }
+        let mut solved = solved.into_iter();
+        for parcel in parcels {
+            let count = parcel.left();
+            parcel.solved.extend(solved.by_ref().take(count));
+        }
+    }
+
+    /// Gives a parcel back that can be hashed; others come into the pool again when their cache is there.
+    fn set_aside(&self, parcel: Parcel) -> Option<Parcel> {
+        let unready = |c: &Candidate| match &c.puzzle {
+            Puzzle::Ethash(work, _) if !work.pow().is_ready() => Some(Arc::clone(work.pow())),
+            _ => None,
+        };
+        let from = parcel.part.candidates.0 + parcel.solved.len();
+        let to = from + parcel.left().min(hashes_in_a_turn(self.algorithm));
+        let next = parcel.round.candidates.get(from..to).unwrap_or_default();
+        let Some(pow) = next.iter().find_map(unready) else { return Some(parcel) };
+        // Whoever may do it has it, once.
+        let kept = Arc::new(Mutex::new(Some(parcel)));
+        let (pool, own) = (Arc::clone(&self.pool), Arc::clone(&kept));
+        let take = |kept: &Mutex<Option<Parcel>>| {
+            kept.lock().unwrap_or_else(PoisonError::into_inner).take()
+        };
+        let then = move || {
+            if let Some(parcel) = take(&own) {
+                pool.put(parcel);
+            }
+        };
+        pow.when_ready(Box::new(then)).and_then(|_| take(&kept))
+    }
 }
 
 #[cfg(test)]
@@ -267,12 +289,13 @@ mod tests {
     use std::time::Duration;
 
     /// A parcel of these candidates.
-    fn parcel(key: Key, post: &Post, candidates: Vec<Candidate>) -> Parcel {
+    pub(super) fn parcel(key: Key, post: &Post, candidates: Vec<Candidate>) -> Parcel {
         let part = Part { text: (0, 0), candidates: (0, candidates.len()) };
         let round = Round { candidates, ..Round::default() };
         Parcel {
             key,
             is_proven: false,
+            is_new: false,
             trust: None,
             from: None,
             round,
@@ -287,10 +310,18 @@ mod tests {
     }
 
     fn hashed(commands: &Receiver<Command>) -> Parcel {
-        let Ok(Command::Hashed(parcel)) = commands.recv_timeout(Duration::from_secs(60)) else {
-            panic!("a parcel did not come back");
-        };
+        hashed_now(commands.recv_timeout(Duration::from_secs(60)).unwrap())
+    }
+
+    fn hashed_now(command: Command) -> Parcel {
+        let Command::Hashed(parcel) = command else { panic!("no parcel that was hashed") };
         *parcel
+    }
+
+    /// Whether it is of one who mines, and how many of its hashes were made.
+    fn solved_of(command: Command) -> (bool, usize) {
+        let parcel = hashed_now(command);
+        (parcel.is_proven, parcel.solved.len())
     }
 
     #[test]
@@ -306,48 +337,6 @@ mod tests {
         let order = [hashed(&commands), hashed(&commands)];
         assert!(order.iter().all(|p| p.solved.len() == p.round.candidates.len()));
         assert_eq!(order[0].key, single_key);
-    }
-
-    #[test]
-    fn who_brings_good_work_waits_for_one_strangers_turn_in_four_and_strangers_have_theirs() {
-        let (_poll, post, _commands) = post();
-        let mut keys = Slab::new();
-        let mut queue = Queue::default();
-        let mut push = |queue: &mut Queue, is_proven| {
-            let parcel = parcel(keys.insert(()), &post, candidates(1));
-            queue.push(Parcel { is_proven, ..parcel });
-        };
-        (0..100).for_each(|_| push(&mut queue, false));
-        (0..9).for_each(|_| push(&mut queue, true));
-        let order: Vec<bool> =
-            std::iter::from_fn(|| queue.pop()).take(14).map(|p| p.is_proven).collect();
-        let (yes, no) = (true, false);
-        let expected = [yes, yes, yes, no, yes, yes, yes, no, yes, yes, yes, no, no, no];
-        assert_eq!(order, expected);
-        queue.stopped = true;
-        let left = queue.others.all().count();
-        push(&mut queue, false);
-        assert_eq!(queue.others.all().count(), left, "where all is over nothing is kept");
-    }
-
-    /// At the easiest class good work costs next to nothing: thousands of connections may bring it.
-    #[test]
-    fn an_address_with_a_thousand_connections_has_one_turn_in_two_beside_another() {
-        let (_poll, post, _commands) = post();
-        let mut keys = Slab::new();
-        let mut line = Line::default();
-        let mut push = |line: &mut Line, from: [u8; 4]| {
-            let parcel = parcel(keys.insert(()), &post, candidates(1));
-            line.push(Parcel { from: Some(from.into()), ..parcel });
-        };
-        let (flood, honest) = ([192, 0, 2, 1], [192, 0, 2, 2]);
-        (0..1000).for_each(|_| push(&mut line, flood));
-        (0..3).for_each(|_| push(&mut line, honest));
-        let order: Vec<_> = std::iter::from_fn(|| line.pop()).map(|p| p.from.unwrap()).collect();
-        let expected = [flood, honest, flood, honest, flood, honest, flood, flood];
-        assert_eq!(order[..8], expected.map(IpAddr::from));
-        assert_eq!(order.len(), 1003);
-        assert!(line.of.is_empty() && line.order.is_empty(), "nothing is kept of who has gone");
     }
 
     /// Shares of works of this epoch of the algorithm.
@@ -406,5 +395,57 @@ mod tests {
             let back = hashed(&commands);
             assert_eq!((back.fault.is_some(), back.solved.len()), (count == 0, count));
         }
+    }
+
+    /// A worker whose turns are taken by hand, on a cache that is there, and parcels for it.
+    fn by_hand(post: &Post) -> (Worker, impl FnMut(u64) -> Parcel) {
+        let pow = unready(0);
+        finish(&pow);
+        let (mut keys, post) = (Slab::new(), post.clone());
+        let make = move |count| parcel(keys.insert(()), &post, of_epoch(&pow, count));
+        (Worker { pool: Arc::default(), algorithm: Algorithm::Ethash }, make)
+    }
+
+    #[test]
+    fn who_mines_goes_between_the_hashes_of_strangers_and_three_times_in_one_turn_of_theirs() {
+        let (_poll, post, commands) = post();
+        let (worker, mut parcel) = by_hand(&post);
+        for _ in 0..5 {
+            worker.pool.put(Parcel { is_proven: true, ..parcel(8) });
+        }
+        let stranger = parcel(8);
+        worker.turn(&mut Solver::new(worker.algorithm), Rank::Other, stranger);
+        let back: Vec<_> = commands.try_iter().map(solved_of).collect();
+        assert_eq!(back, [(true, 8), (true, 8), (true, 8), (false, 8)]);
+        assert_eq!(worker.pool.lock().all().count(), 2);
+    }
+
+    #[test]
+    fn single_shares_of_many_connections_are_hashed_side_by_side_in_one_turn() {
+        let (_poll, post, commands) = post();
+        let (worker, mut parcel) = by_hand(&post);
+        for _ in 0..9 {
+            worker.pool.put(parcel(1));
+        }
+        let (rank, first) = worker.pool.next().unwrap();
+        worker.turn(&mut Solver::new(worker.algorithm), rank, first);
+        assert_eq!(commands.try_iter().map(solved_of).collect::<Vec<_>>(), [(false, 1); 8]);
+        assert_eq!(worker.pool.lock().all().count(), 1);
+    }
+
+    #[test]
+    fn a_panic_in_a_turn_of_several_is_the_fault_of_one_and_the_others_have_their_hashes() {
+        let (_poll, post, commands) = post();
+        let (worker, mut parcel) = by_hand(&post);
+        for count in [1, 0, 2] {
+            // One candidate at least, whether there is one or not.
+            let part = Part { text: (0, 0), candidates: (0, count.max(1)) };
+            worker.pool.put(Parcel { part, ..parcel(count as u64) });
+        }
+        let (rank, first) = worker.pool.next().unwrap();
+        worker.turn(&mut Solver::new(worker.algorithm), rank, first);
+        let back = commands.try_iter().map(hashed_now);
+        let back: Vec<_> = back.map(|p| (p.fault.is_some(), p.solved.len())).collect();
+        assert_eq!(back, [(false, 1), (true, 0), (false, 2)]);
     }
 }

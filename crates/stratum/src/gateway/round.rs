@@ -117,6 +117,10 @@ impl Loop {
         self.solve(round, visits, &mut solved);
         self.desk.batch = self.finish(batch, &solved, now).unwrap_or_default();
         self.desk.solved = solved;
+        if std::mem::take(&mut self.has_urgent) {
+            // Where one processor does all, the next round would be made first.
+            std::thread::yield_now();
+        }
     }
 
     /// One read of one connection, into the round. `None` when there is nothing to answer now.
@@ -220,6 +224,7 @@ impl Loop {
         let from = connection.seat.address();
         // Who has brought something since is judged by that: a hash that is a share, sent late again and again, is not bad.
         let trust = if is_new { self.trust(&own.candidates, from, now) } else { None };
+        self.has_urgent |= is_proven || trust.is_some();
         let solved = Vec::with_capacity(own.candidates.len());
         let post = self.parcel_home();
         let Visit { taken, seen_us, step, .. } = visit;
@@ -228,6 +233,7 @@ impl Loop {
         let parcel = Parcel {
             key,
             is_proven,
+            is_new,
             trust,
             from,
             round,

@@ -117,6 +117,8 @@ pub(super) struct Loop {
     pub(super) stopping: Option<Instant>,
     /// Parcels in the hashing threads.
     pub(super) parcels_out: usize,
+    /// Of who mines, one went there in this round.
+    pub(super) has_urgent: bool,
     /// Who wants to see the sessions, in turn.
     looks: VecDeque<Look>,
     pub(super) desk: Desk,
@@ -158,6 +160,7 @@ impl Loop {
             leaving: None,
             stopping: None,
             parcels_out: 0,
+            has_urgent: false,
             looks: VecDeque::new(),
             desk,
             held: VecDeque::new(),

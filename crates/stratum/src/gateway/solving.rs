@@ -9,6 +9,7 @@ use crate::protocol::{Candidate, Puzzle, Solved};
 use crate::work::LiveJob;
 use gruve_pow::lanes::{self, ScryptLanes};
 use gruve_units::Algorithm;
+use std::borrow::Borrow;
 use std::sync::Arc;
 
 /// Hashes candidates; kept for its memory.
@@ -39,31 +40,46 @@ impl Solver {
     }
 
     /// Appends one answer for each candidate, in order.
-    pub(super) fn solve(&mut self, candidates: &[Candidate], solved: &mut Vec<Solved>) {
+    pub(super) fn solve<C: Borrow<Candidate>>(
+        &mut self,
+        candidates: &[C],
+        solved: &mut Vec<Solved>,
+    ) {
+        self.solve_between(candidates, solved, &mut || {});
+    }
+
+    /// The same, with `between` done on the way again and again where hashes are slow (Ethash).
+    pub(super) fn solve_between<C: Borrow<Candidate>>(
+        &mut self,
+        candidates: &[C],
+        solved: &mut Vec<Solved>,
+        between: &mut dyn FnMut(),
+    ) {
         let first = solved.len();
         solved.resize(first + candidates.len(), Solved::NOTHING);
         let solved = &mut solved[first..];
         let mut order = std::mem::take(&mut self.order);
         order.clear();
         order.extend(0..candidates.len());
-        order.sort_unstable_by_key(|i| job_of(&candidates[*i]).map(std::ptr::from_ref));
-        for group in order.chunk_by(|a, b| is_same_job(&candidates[*a], &candidates[*b])) {
-            if let Some(job) = group.first().and_then(|i| job_of(&candidates[*i])) {
+        let of = |i: &usize| job_of(candidates[*i].borrow());
+        order.sort_unstable_by_key(|i| of(i).map(std::ptr::from_ref));
+        for group in order.chunk_by(|a, b| is_same_job(of(a), of(b))) {
+            if let Some(job) = group.first().and_then(of) {
                 self.roots(job, candidates, group);
                 self.hash(job, candidates, group, solved);
             } else {
-                ethash(candidates, group, solved);
+                ethash(candidates, group, solved, between);
             }
         }
         self.order = order;
     }
 
     /// The merkle roots of a job's candidates, into the nodes.
-    fn roots(&mut self, live: &LiveJob, candidates: &[Candidate], group: &[usize]) {
+    fn roots<C: Borrow<Candidate>>(&mut self, live: &LiveJob, candidates: &[C], group: &[usize]) {
         let common = live.coinbase_beginning();
         self.rests.clear();
         for i in group {
-            let share = &candidates[*i].share;
+            let share = &candidates[*i].borrow().share;
             let parts = HeaderParts::of(live.job(), share.class);
             parts.coinbase(share.extranonce.as_slice(), &mut self.coinbase);
             self.rests.extend_from_slice(&self.coinbase[common.len()..]);
@@ -76,17 +92,17 @@ impl Solver {
     }
 
     /// The headers on those roots, and their hashes.
-    fn hash(
+    fn hash<C: Borrow<Candidate>>(
         &mut self,
         live: &LiveJob,
-        candidates: &[Candidate],
+        candidates: &[C],
         group: &[usize],
         solved: &mut [Solved],
     ) {
         let job = live.job();
         self.headers.clear();
         self.headers.extend(group.iter().zip(&self.nodes).map(|(i, root)| {
-            let s = &candidates[*i].share;
+            let s = &candidates[*i].borrow().share;
             let (prev_hash, bits) = (job.prev_hash(), job.bits());
             gruve_chain::job::header_bytes(s.version, prev_hash, root, s.ntime, bits, s.nonce)
         }));
@@ -103,13 +119,18 @@ impl Solver {
 }
 
 /// The hashes of the Ethash family's.
-fn ethash(candidates: &[Candidate], group: &[usize], solved: &mut [Solved]) {
-    let tries = group.iter().filter_map(|i| match &candidates[*i].puzzle {
+fn ethash<C: Borrow<Candidate>>(
+    candidates: &[C],
+    group: &[usize],
+    solved: &mut [Solved],
+    between: &mut dyn FnMut(),
+) {
+    let tries = group.iter().filter_map(|i| match &candidates[*i].borrow().puzzle {
         Puzzle::Ethash(work, nonce) => Some((Arc::clone(work), *nonce)),
         Puzzle::Header(_) => None,
     });
     let tries: Vec<_> = tries.collect();
-    for (i, answer) in group.iter().zip(verify::solve_many(&tries)) {
+    for (i, answer) in group.iter().zip(verify::solve_many_between(&tries, between)) {
         solved[*i] = answer;
     }
 }
@@ -121,8 +142,8 @@ fn job_of(candidate: &Candidate) -> Option<&LiveJob> {
     }
 }
 
-fn is_same_job(a: &Candidate, b: &Candidate) -> bool {
-    match (job_of(a), job_of(b)) {
+fn is_same_job(a: Option<&LiveJob>, b: Option<&LiveJob>) -> bool {
+    match (a, b) {
         (Some(a), Some(b)) => std::ptr::eq(a, b),
         (None, None) => true,
         _ => false,

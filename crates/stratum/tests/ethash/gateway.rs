@@ -178,13 +178,22 @@ impl Wire {
         }
     }
 
-    pub(crate) async fn submit_work(&mut self, id: u64, header: u8, (nonce, mix): Solution) {
-        let (header, mix) = (hex32(&[header; 32]), hex32(&mix));
-        let line = format!(
-            r#"{{"id":{id},"jsonrpc":"2.0","method":"eth_submitWork","params":["0x{nonce:016x}","{header}","{mix}"]}}"#
-        );
+    pub(crate) async fn submit_work(&mut self, id: u64, header: u8, solution: Solution) {
+        self.submit_works(id, header, &[solution]).await;
+    }
+
+    /// Several at once, under one id.
+    pub(crate) async fn submit_works(&mut self, id: u64, header: u8, solutions: &[Solution]) {
+        let header = hex32(&[header; 32]);
+        let line = |(nonce, mix): &Solution| {
+            let mix = hex32(mix);
+            format!(
+                r#"{{"id":{id},"jsonrpc":"2.0","method":"eth_submitWork","params":["0x{nonce:016x}","{header}","{mix}"]}}"#
+            )
+        };
+        let lines: Vec<_> = solutions.iter().map(line).collect();
         // A gateway that was killed takes no more.
-        let _ = self.say(&line).await;
+        let _ = self.say(&lines.join("\n")).await;
     }
 }
 
