@@ -8,7 +8,7 @@ use crate::house::files::Holding;
 use crate::serve::read_config;
 use crate::typed;
 use gruve_accounts::{Accounts, Permission};
-use gruve_treasury::{Approval, Lock, Payout, PayoutState, Treasury};
+use gruve_treasury::{Approval, Lock, Payout, PayoutState, Recipients, Treasury, TreasuryError};
 use gruve_units::{AccountId, Asset, PayoutId, SystemClock, SystemEntropy};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -39,6 +39,10 @@ pub struct Order {
     /// This transaction is the house's own: book the waiting payouts that it pays as paid.
     #[arg(long, value_name = "TXID", requires = "asset", conflicts_with_all = ["accept_loss", "no_doubt"])]
     explain: Option<String>,
+    /// Whose an address is that the explained transaction pays and no waiting payout names: the payout was asked for after
+    /// the backup. What it got goes out of that account's balance. May be given again.
+    #[arg(long, value_name = "ADDRESS=NAME", requires = "explain", value_parser = whose)]
+    paid: Vec<(String, String)>,
     /// This transaction paid no payout: what it took is lost, if anything, and payouts go on.
     #[arg(long, value_name = "TXID", requires = "asset", conflicts_with = "no_doubt")]
     accept_loss: Option<String>,
@@ -112,13 +116,7 @@ async fn carry_out(parts: &Parts, order: Order) -> Result<(), String> {
     }
     let Some(asset) = order.asset else { return Ok(()) };
     if let Some(txid) = order.explain {
-        let explained = treasury.explain(asset, &txid, MACHINE).await.map_err(|e| e.to_string())?;
-        for id in &explained.payouts {
-            println!("{id} was paid by it");
-        }
-        if explained.swept > 0 {
-            println!("{} minor units went to the cold address", explained.swept);
-        }
+        explain(parts, asset, &txid, &order.paid).await?;
     }
     if let Some(txid) = order.accept_loss {
         treasury.accept_loss(asset, &txid, MACHINE).await.map_err(|e| e.to_string())?;
@@ -135,6 +133,49 @@ async fn carry_out(parts: &Parts, order: Order) -> Result<(), String> {
     if order.no_doubt {
         let cleared = treasury.clear_doubts(asset).await.map_err(|e| e.to_string())?;
         println!("{cleared} coins are in doubt no more");
+    }
+    Ok(())
+}
+
+/// An address and the name of the account that was paid there.
+fn whose(text: &str) -> Result<(String, String), String> {
+    let parts = text.rsplit_once('=').map(|(address, name)| (address.trim(), name.trim()));
+    let parts = parts.filter(|(address, name)| !address.is_empty() && !name.is_empty());
+    let (address, name) = parts.ok_or("write ADDRESS=NAME")?;
+    Ok((address.to_owned(), name.to_owned()))
+}
+
+/// Books what a transaction of the house's own paid; where that does not explain it, says whom it pays.
+async fn explain(
+    parts: &Parts,
+    asset: Asset,
+    txid: &str,
+    paid: &[(String, String)],
+) -> Result<(), String> {
+    let (treasury, accounts) = (&parts.treasury, &parts.accounts);
+    let mut whose = Recipients::new();
+    for (address, name) in paid {
+        let account = accounts.account_by_name(name).await.map_err(|e| e.to_string())?;
+        let account = account.ok_or_else(|| format!("there is no account {name}"))?;
+        whose.insert(address.clone(), account);
+    }
+    let explained = treasury.explain_as(asset, txid, &whose, MACHINE).await;
+    if let Err(TreasuryError::Unexplained) = explained {
+        for to in treasury.unexplained_payments(asset, txid).await.map_err(|e| e.to_string())? {
+            let known =
+                to.known.map_or(String::new(), |a| format!(", as payouts of account {a} before"));
+            println!(
+                "it pays {} to {}{known}: whose is that? `--paid {}=NAME`",
+                to.amount, to.address, to.address
+            );
+        }
+    }
+    let explained = explained.map_err(|e| e.to_string())?;
+    for id in &explained.payouts {
+        println!("{id} was paid by it");
+    }
+    if explained.swept > 0 {
+        println!("{} minor units went to the cold address", explained.swept);
     }
     Ok(())
 }
@@ -216,7 +257,9 @@ fn told(asset: Asset, lock: &Lock) -> String {
             )
         }
         Lock::Held { behind, .. } => {
-            let why = behind.map_or("somebody has them wait".to_owned(), |blocks| {
+            let unsaid =
+                "somebody has them wait, or the database has lost commits while the house ran";
+            let why = behind.map_or(unsaid.to_owned(), |blocks| {
                 format!(
                     "the house began {blocks} blocks behind the chain, with payouts approved before"
                 )
@@ -237,6 +280,15 @@ fn told(asset: Asset, lock: &Lock) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn whose_an_address_is_is_said_with_both() {
+        let said = whose("bc1q0 = kari").unwrap();
+        assert_eq!((said.0.as_str(), said.1.as_str()), ("bc1q0", "kari"));
+        for bad in ["", "bc1q0", "=kari", "bc1q0=", " = "] {
+            assert!(whose(bad).is_err(), "{bad}");
+        }
+    }
 
     #[test]
     fn the_machine_is_nobody_where_two_people_are_needed() {

@@ -1,6 +1,6 @@
 //! Reading the journal entry by entry, newest first, for people who look through it.
 
-use crate::post::{BROWSE_ENTRIES, BROWSE_POSTINGS};
+use crate::post::{BROWSE_ENTRIES, BROWSE_POSTINGS, HASH_OF_ENTRY, HEAD};
 use crate::{LedgerError, Result};
 use gruve_store::{Row, Tx, params};
 use gruve_units::{Amount, Timestamp};
@@ -56,4 +56,23 @@ pub async fn browse(tx: &mut Tx, before: Option<i64>, limit: u32) -> Result<Vec<
         e.postings = of.ok_or_else(|| LedgerError::Damaged(format!("entry {} is empty", e.seq)))?;
     }
     Ok(entries)
+}
+
+/// The newest entry's number and hash; `None` in empty books.
+///
+/// # Errors
+/// The database's.
+pub async fn newest_entry(tx: &mut Tx) -> Result<Option<(i64, [u8; 32])>> {
+    let row = tx.fetch_optional(HEAD, &[]).await?;
+    row.map(|row| Ok((row.get("seq")?, row.get("hash")?))).transpose()
+}
+
+/// Whether the journal has this entry. It only grows: where one that was there is no more, the database has gone back.
+///
+/// # Errors
+/// The database's.
+pub async fn has_entry(tx: &mut Tx, (seq, hash): (i64, [u8; 32])) -> Result<bool> {
+    let row = tx.fetch_optional(HASH_OF_ENTRY, &params![seq]).await?;
+    let found: Option<[u8; 32]> = row.map(|row| row.get("hash")).transpose()?;
+    Ok(found == Some(hash))
 }

@@ -44,7 +44,7 @@ pub use balances::{
     Line, Moved, PAGE_MAX, balance, balance_before, balances, balances_of, customer_balances,
     lines_of, moved_since, sums_of_kind, totals,
 };
-pub use browse::{BROWSED_MAX, JournalEntry, browse};
+pub use browse::{BROWSED_MAX, JournalEntry, browse, has_entry, newest_entry};
 pub use entry::{Entry, POSTINGS_MAX, Posted, Posting, REASON_BYTES_MAX};
 pub use error::LedgerError;
 pub use journal::{GENESIS, HEAD_TABLE, entry_hash};

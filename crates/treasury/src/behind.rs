@@ -8,6 +8,11 @@
 //! | more blocks than an hour has, and payouts that were approved before this life began | nothing of the asset is signed until a person says so |
 //! | a block pays the address of a payout that waits what it may have been paid, from coins that are not known as ours | that payout waits, and no other, until a person says that it was made so, or not |
 //! | addresses far behind the last one given out are paid | they are ours: a thousand are watched, not twenty |
+//! | any of these, or a spending that nothing explains | the next thousand numbers of invoices are given to nobody: who holds one of a life that is forgotten may still pay to it |
+//!
+//! The same may happen to a house that runs: a standby that takes the place of the database's server may not have the last commits. So
+//! the payer remembers the journal's newest entry from step to step; where it is there no more, payouts of all coins wait
+//! for a person, and the wallets are compared with their nodes anew.
 //!
 //! On account chains the first holds, too; a payment of a life that is forgotten shows there by its sender and its nonce. The second is seen when the house paid with coins of addresses that the backup does not know; the first is for what
 //! cannot be seen: a transaction that was sent and stands in no block and no pool, and that anybody who has its bytes may
@@ -20,7 +25,7 @@ use crate::books::Draft;
 use crate::spends::{BatchesInBlock, batch_row};
 use crate::strangers::{Explained, Matched, note_stranger, payout_explained_by};
 use crate::treasury::Wallet;
-use crate::{PayoutState, Result, Treasury, TreasuryError, sql, transaction};
+use crate::{Payer, PayoutState, Result, Treasury, TreasuryError, sql, transaction};
 use gruve_chain::LeanBlock;
 use gruve_ledger::Account;
 use gruve_store::{Tx, params, transact};
@@ -56,6 +61,39 @@ pub(crate) struct Begin {
     height: u64,
     /// Whether payouts had been approved and not signed.
     has_decided: bool,
+}
+
+impl Payer {
+    /// Has all payouts wait where what this process saw committed is in the database no more.
+    pub(crate) async fn notice_lost_commits(&self) -> Result<()> {
+        let treasury = &self.treasury;
+        let mut last = self.journal.lock().await;
+        if let Some(entry) = *last {
+            let is_there = {
+                let mut tx = treasury.0.store.read().await?;
+                gruve_ledger::has_entry(&mut tx, entry).await?
+            };
+            if !is_there {
+                tracing::error!(
+                    entry = entry.0,
+                    "THE DATABASE HAS GONE BACK: entries of the journal that stood there are gone, and with them perhaps payouts \
+                     that were sent; all payouts wait until somebody has looked"
+                );
+                for asset in treasury.assets() {
+                    treasury.hold_for_a_person(asset).await?;
+                }
+                for wallet in &treasury.0.wallets {
+                    wallet.is_compared.store(false, Ordering::Relaxed);
+                }
+                for wallet in &treasury.0.accounts {
+                    wallet.follow_anew();
+                }
+            }
+        }
+        let mut tx = treasury.0.store.read().await?;
+        *last = gruve_ledger::newest_entry(&mut tx).await?;
+        Ok(())
+    }
 }
 
 impl Treasury {
@@ -134,6 +172,7 @@ impl Treasury {
             );
             // One that spends coins of ours stands there already, and stays as it is.
             note_stranger(tx, standing, t, 0).await?;
+            self.pass_over_forgotten(tx, asset, None).await?;
             self.hold_paid(tx, asset, t.txid, &waiting, &plans).await?;
         }
         Ok(())
@@ -165,13 +204,17 @@ impl Treasury {
     }
 
     async fn put_hold(&self, tx: &mut Tx, asset: Asset, behind: i64) -> Result<()> {
+        let held = tx.fetch_optional(sql::STRANGER, &params![asset, HOLD]).await?;
+        if held.is_none() {
+            self.pass_over_forgotten(tx, asset, None).await?;
+        }
         let values = params![asset, HOLD, behind, Vec::<u8>::new(), self.now()];
         tx.execute(sql::PUT_HOLD, &values).await?;
         Ok(())
     }
 
     /// Has nothing of an asset planned or signed until a person says so ([`Treasury::resume_payouts`]), over restarts
-    /// too: before an older backup is started.
+    /// too: before an older backup is started. Numbers of invoices that it may have forgotten are given to nobody.
     ///
     /// # Errors
     /// The database's.

@@ -119,6 +119,14 @@ pub enum TreasuryError {
         /// How many may be open.
         limit: u32,
     },
+    /// An invoice has had as many places to pay at a service as it may have.
+    #[error(
+        "paying this invoice was begun {limit} times this way; pay it another way, or ask for a new invoice"
+    )]
+    BegunOften {
+        /// How many places it may have.
+        limit: u32,
+    },
     /// The same request key came with another request.
     #[error("this request key was used before for another payout")]
     KeyReused,
@@ -226,6 +234,7 @@ impl Blamed for TreasuryError {
             | TreasuryError::NotPositive
             | TreasuryError::TooSmall { .. }
             | TreasuryError::TooMany { .. }
+            | TreasuryError::BegunOften { .. }
             | TreasuryError::KeyReused
             | TreasuryError::NoPayout
             | TreasuryError::NoInvoice

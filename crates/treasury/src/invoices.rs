@@ -14,7 +14,7 @@ use gruve_units::{AccountId, Amount, Asset, Blame, ContractId, InvoiceId, Timest
 
 /// Addresses watched behind the last one given out: BIP 44's gap limit. A house that catches up with its chain may stand
 /// on an older backup, and looks further ([`crate::TreasuryConfig::look_far`]).
-const LOOK_AHEAD: u32 = 20;
+pub(crate) const LOOK_AHEAD: u32 = 20;
 
 /// Invoices one list shows at most.
 const LIST_MAX: u32 = 200;
@@ -109,7 +109,7 @@ impl Treasury {
     }
 
     /// An address of ours as people write it.
-    fn written_address(&self, asset: Asset, script: &[u8]) -> Result<String> {
+    pub(crate) fn written_address(&self, asset: Asset, script: &[u8]) -> Result<String> {
         const DAMAGED: TreasuryError = TreasuryError::Damaged("a script of ours has no address");
         if self.account_wallet(asset).is_ok() {
             let address = script.try_into().map(EthAddress);
@@ -133,7 +133,7 @@ impl Treasury {
     }
 
     /// Watches the addresses up to the one at `until`.
-    async fn watch_ahead(
+    pub(crate) async fn watch_ahead(
         &self,
         tx: &mut Tx,
         asset: Asset,
@@ -185,6 +185,9 @@ impl Treasury {
         let values = params![asset, keychain.number(), index];
         if tx.execute(sql::USED_INDEX, &values).await? == 1 {
             self.watch_ahead(tx, asset, keychain, index.saturating_add(LOOK_AHEAD)).await?;
+            if keychain == Keychain::PayIn {
+                self.pass_over_forgotten(tx, asset, Some(index)).await?;
+            }
         }
         Ok(())
     }

@@ -28,6 +28,7 @@
 //! | `depth` | how deep a pay-in must be, by its amount |
 //! | `limits` | what leaves in a day, and how many people a large payout takes |
 //! | [`strangers`] | spendings that nothing explains, and why payouts wait for them |
+//! | `behind`, `forgotten` | a house that catches up with its chain, and what an older backup has forgotten |
 //! | `moves`, `bump` | sweeps to a cold address, small coins made one; higher fees |
 //! | [`order`], `orders`, `door`, [`exchange`] | what a signer elsewhere signs in place of this house |
 //! | [`payer`] | the one loop that pays |
@@ -71,6 +72,7 @@ mod desk;
 mod door;
 mod error;
 pub mod exchange;
+mod forgotten;
 mod funding;
 mod holdings;
 pub mod invoice;
@@ -109,6 +111,7 @@ pub use depth::DepthStep;
 pub use desk::INVOICES_PAGE_MAX;
 pub use door::{FolderDoor, HttpDoor};
 pub use error::{SinkError, TreasuryError};
+pub use forgotten::{PaidTo, Recipients};
 pub use holdings::{HeldCoin, Holding, Holdings, account_signature, script_signature};
 pub use invoice::{
     Dispute, DisputeStands, Invoice, InvoiceSink, InvoiceState, NewInvoice, Purpose,

@@ -4,8 +4,8 @@
 //! While a chain is held ([`Treasury::hold_payouts`]) nothing of it is planned or signed.
 //!
 //! One step looks at what is stored and does what comes next; it keeps nothing in memory but when
-//! it last sent what, so a payer that is killed and started again simply goes on. Everything is
-//! sent again after a restart, and then every so often until it stands in a block: a node may have
+//! it last sent what, and how far the journal went ([`crate::behind`]), so a payer that is killed and started
+//! again simply goes on. Everything is sent again after a restart, and then every so often until it stands in a block: a node may have
 //! lost it, or never got it.
 //!
 //! | a node's answer to a sending | what follows |
@@ -86,13 +86,16 @@ pub struct Payer {
     pub(crate) sent: Mutex<HashMap<[u8; 16], Timestamp>>,
     /// When a signer elsewhere was last asked for each order, by its name.
     pub(crate) asked: Mutex<HashMap<String, Timestamp>>,
+    /// The journal's newest entry when it was last looked at.
+    pub(crate) journal: Mutex<Option<(i64, [u8; 32])>>,
 }
 
 impl Payer {
     /// A payer that has sent nothing yet.
     #[must_use]
     pub fn new(treasury: Treasury) -> Payer {
-        Payer { treasury, sent: Mutex::default(), asked: Mutex::default() }
+        let (sent, asked, journal) = (Mutex::default(), Mutex::default(), Mutex::default());
+        Payer { treasury, sent, asked, journal }
     }
 
     /// Steps, each chain for itself, until `shutdown` turns true or its sender is gone. Errors are logged; what is not the
@@ -164,8 +167,16 @@ impl Payer {
 
     async fn step_of(&self, chain: &Chain<'_>, progress: &mut PayerProgress) -> Result<()> {
         match chain {
-            Chain::Coins(wallet) => self.step_chain(wallet, progress).await,
-            Chain::Accounts(wallet) => self.step_account(wallet, progress).await,
+            Chain::Coins(wallet) => {
+                self.notice_lost_commits().await?;
+                self.step_chain(wallet, progress).await?;
+                self.notice_lost_commits().await
+            }
+            Chain::Accounts(wallet) => {
+                self.notice_lost_commits().await?;
+                self.step_account(wallet, progress).await?;
+                self.notice_lost_commits().await
+            }
             Chain::Unfollowed(asset) => {
                 progress.expired += self.treasury.expire_invoices(*asset).await?;
                 Ok(())
@@ -257,6 +268,9 @@ impl Payer {
             for (txid, vout) in &doubted {
                 let values = params![asset, *txid, *vout, self.treasury.now()];
                 tx.execute(sql::DOUBT, &values).await?;
+            }
+            if !doubted.is_empty() {
+                self.treasury.pass_over_forgotten(tx, asset, None).await?;
             }
             Ok(())
         })?;

@@ -243,6 +243,9 @@ impl Treasury {
                 *strangers.entry(spend.tx_at).or_default() += spend.value;
             }
         }
+        if !strangers.is_empty() && self.wallet(standing.asset)?.is_catching_up() {
+            self.pass_over_forgotten(tx, standing.asset, None).await?;
+        }
         for (tx_at, value) in strangers {
             note_stranger(tx, standing, &block.txs[tx_at], value).await?;
         }

@@ -76,6 +76,9 @@ gruve_store::statements! {
     USED_INDEX = "INSERT INTO treasury_keychains (asset, keychain, next_index) VALUES ($1, $2, $3)
         ON CONFLICT (asset, keychain) DO UPDATE SET next_index = $3
         WHERE treasury_keychains.next_index < $3";
+    /// The last number of an invoice of an asset.
+    LAST_INVOICED = "SELECT CAST(COALESCE(MAX(key_index), -1) AS BIGINT) AS last
+        FROM treasury_invoices WHERE asset = $1";
     GIVEN_INDEX = "SELECT next_index FROM treasury_keychains WHERE asset = $1 AND keychain = $2";
     INSERT_ADDRESS = "INSERT INTO treasury_addresses (asset, script, keychain, key_index)
         VALUES ($1, $2, $3, $4)";

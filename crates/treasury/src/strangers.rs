@@ -11,6 +11,7 @@
 //! | after a start, the node's pool spends a coin of ours that no plan of ours spends | the same |
 //! | a block that is caught up with pays what a waiting payout would ([`crate::behind`]) | that payout waits |
 //! | a person says that it is ours | the payouts and sweeps it made are booked as made by it |
+//! | a person says whose payments are that no waiting payout explains | they are booked as payouts of those accounts ([`crate::forgotten`]) |
 //! | a person says that it was not a payout | it stays booked as the loss that it is |
 //!
 //! Promises: a payout is explained by a transaction only where that pays its address what it may have been
@@ -19,6 +20,7 @@
 use crate::behind::HOLD;
 use crate::blocks::Standing;
 use crate::books::Draft;
+use crate::forgotten::Recipients;
 use crate::keys::Keychain;
 use crate::payouts::written_id;
 use crate::spends::batch_row;
@@ -180,6 +182,18 @@ struct Anatomy {
     fee: i64,
 }
 
+/// What a stranger on a chain with coins pays.
+#[derive(Default)]
+pub(crate) struct Outputs {
+    payouts: Vec<Matched>,
+    swept: i64,
+    change: Vec<(u32, i64)>,
+    /// Scripts and values that nothing here explains.
+    pub(crate) others: Vec<(Vec<u8>, i64)>,
+    /// All together.
+    paid: i64,
+}
+
 impl Treasury {
     /// Why payouts of an asset wait for a person; empty when they do not. Shown are 50 at most.
     ///
@@ -219,6 +233,22 @@ impl Treasury {
     /// [`TreasuryError::NoStranger`]; [`TreasuryError::Unexplained`] where it pays more than waiting payouts
     /// and the sweep address.
     pub async fn explain(&self, asset: Asset, txid: &str, by: &str) -> Result<Explained> {
+        self.explain_as(asset, txid, &Recipients::new(), by).await
+    }
+
+    /// The same where it pays others as well, whose payouts were asked for in a life that is forgotten: whose each
+    /// address is, the person says, and what it got is taken from that account's balance.
+    ///
+    /// # Errors
+    /// As [`Treasury::explain`], also where somebody paid is not named; the ledger's insufficient funds where an account
+    /// has less: then nothing is booked.
+    pub async fn explain_as(
+        &self,
+        asset: Asset,
+        txid: &str,
+        whose: &Recipients,
+        by: &str,
+    ) -> Result<Explained> {
         let id = read_id(txid).ok_or(TreasuryError::NoStranger)?;
         transact!(self.0.store, tx -> Result<Explained> => {
             let row = tx.fetch_optional(sql::STRANGER, &params![asset, id]).await?;
@@ -227,6 +257,9 @@ impl Treasury {
             let Some(height) = height else { return Err(TreasuryError::NoStranger) };
             let form: Vec<u8> = row.get("form")?;
             let standing = self.standing_at(tx, asset, height).await?;
+            if !whose.is_empty() {
+                self.place_forgotten(tx, asset, &form, whose).await?;
+            }
             let explained = if let Ok(wallet) = self.account_wallet(asset) {
                 self.explain_account(tx, wallet, &standing, id, &form).await?
             } else if row.get::<i64>("value")? == 0 {
@@ -413,6 +446,23 @@ impl Treasury {
             let (value, keychain) = (row.get("value")?, row.get("keychain")?);
             coins.push(SpentCoin { txid, vout, value, keychain, index: row.get("key_index")? });
         }
+        let Outputs { payouts, swept, change, others, paid } =
+            self.outputs_of(tx, wallet, &form).await?;
+        if !others.is_empty() {
+            return Err(TreasuryError::Unexplained);
+        }
+        let fee = coins.iter().map(|c| c.value).sum::<i64>() - paid;
+        Ok(Anatomy { coins, payouts, swept, change, fee })
+    }
+
+    /// What the outputs of a transaction are to the house.
+    pub(crate) async fn outputs_of(
+        &self,
+        tx: &mut Tx,
+        wallet: &Wallet,
+        form: &Transaction,
+    ) -> Result<Outputs> {
+        let asset = wallet.asset();
         let scripts: Vec<&[u8]> = form.output.iter().map(|o| o.script_pubkey.as_bytes()).collect();
         let mut own = Vec::new();
         for row in sql::among(tx, &sql::ADDRESSES_AMONG, asset, &scripts).await? {
@@ -420,29 +470,29 @@ impl Treasury {
                 own.push(row.get::<Vec<u8>>("script")?);
             }
         }
-        let (mut payouts, mut change, mut swept) = (Vec::new(), Vec::new(), 0_i64);
-        let mut paid = 0_i64;
+        let mut found = Outputs::default();
         for (vout, output) in (0_u32..).zip(&form.output) {
             let value = i64::try_from(output.value.to_sat())
                 .map_err(|_| TreasuryError::Damaged("a value above what there is"))?;
             let script = output.script_pubkey.as_bytes();
-            paid = paid.saturating_add(value);
+            found.paid = found.paid.saturating_add(value);
             if own.iter().any(|s| s == script) {
-                change.push((vout, value));
+                found.change.push((vout, value));
             } else if wallet.sweep.as_ref().is_some_and(|s| s.script == script) {
-                swept = swept.saturating_add(value);
+                found.swept = found.swept.saturating_add(value);
             } else {
-                let matched = payout_explained_by(tx, asset, script, value, &payouts).await?;
-                payouts.push(matched.ok_or(TreasuryError::Unexplained)?);
+                match payout_explained_by(tx, asset, script, value, &found.payouts).await? {
+                    Some(matched) => found.payouts.push(matched),
+                    None => found.others.push((script.to_vec(), value)),
+                }
             }
         }
-        let fee = coins.iter().map(|c| c.value).sum::<i64>() - paid;
-        Ok(Anatomy { coins, payouts, swept, change, fee })
+        Ok(found)
     }
 }
 
 /// A transaction's id as explorers write it, in internal byte order.
-fn read_id(text: &str) -> Option<[u8; 32]> {
+pub(crate) fn read_id(text: &str) -> Option<[u8; 32]> {
     let mut id = [0; 32];
     hex::decode_to_slice(text.strip_prefix("0x").unwrap_or(text), &mut id).ok()?;
     id.reverse();

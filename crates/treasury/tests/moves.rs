@@ -4,9 +4,10 @@
 mod fake;
 
 use fake::{ASSET, CONFIRMATIONS, House, stranger};
-use gruve_ledger::{Account, AccountKind};
-use gruve_store::Store;
-use gruve_treasury::{GatherPolicy, Lock, PayoutState, Rate, SweepPolicy};
+use gruve_ledger::{Account, AccountKind, Entry, post};
+use gruve_store::{Store, transact};
+use gruve_treasury::{GatherPolicy, Lock, PayoutState, Rate, SweepPolicy, TreasuryError};
+use gruve_units::Timestamp;
 use std::time::Duration;
 
 gruve_store::laws! { moves: [
@@ -19,6 +20,8 @@ gruve_store::laws! { moves: [
     whichever_form_confirms_the_books_have_its_fee,
     a_higher_fee_is_never_above_the_ceiling,
     a_form_that_left_the_chain_makes_the_next_pay_no_more_than_asked,
+    a_higher_fee_waits_until_the_books_have_it_free,
+    a_higher_fee_of_a_sweep_waits_until_the_books_have_it_free,
 ]}
 
 const COIN: i64 = 1_000_000;
@@ -235,4 +238,64 @@ async fn a_form_that_left_the_chain_makes_the_next_pay_no_more_than_asked(store:
     let paid = house.chain.payments_to(&script)[0].0;
     // At most 20 a virtual byte, of which a payment with one input and change has below 145.
     assert!(house.chain.fee_of(&paid) <= 20 * 145, "{}", house.chain.fee_of(&paid));
+}
+
+/// Coins of the hot account that no entry has matured, though the chain would let them be spent; below zero they are.
+async fn not_matured(house: &House, minor: i64) {
+    let (hot, maturing) = (Account::ChainHot, Account::ChainMaturing);
+    let (debit, credit) = if minor > 0 { (maturing, hot) } else { (hot, maturing) };
+    let entry = Entry::transfer(
+        format!("test:not-matured:{minor}"),
+        "test",
+        Timestamp(0),
+        debit,
+        credit,
+        fake::sat(minor.abs()),
+    );
+    transact!(house.store, tx -> Result<(), TreasuryError> => {
+        post(tx, &entry).await?;
+        Ok(())
+    })
+    .unwrap();
+}
+
+/// Whatever waits to `to` is signed again only when the hot account has, beside `promised`, what that costs.
+async fn waits_for_what_is_free(house: &House, to: u32, promised: i64) {
+    let script = stranger(to).1;
+    let first = house.chain.ids_paying(&script);
+    assert_eq!(first.len(), 1);
+    let away = house.balance(Account::ChainHot).await - promised - 100;
+    not_matured(house, away).await;
+    house.clock.advance(Duration::from_secs(601));
+    house.payer.step().await.unwrap();
+    assert_eq!(
+        house.chain.ids_paying(&script),
+        first,
+        "the account could not bear its confirmation"
+    );
+    not_matured(house, -away).await;
+    house.payer.step().await.unwrap();
+    let second = house.chain.ids_paying(&script);
+    assert_eq!(second.len(), 1);
+    assert_ne!(first, second);
+    house.mine(1).await;
+    assert_eq!(house.chain.payments_to(&script).len(), 1);
+}
+
+async fn a_higher_fee_waits_until_the_books_have_it_free(store: Store) {
+    let (house, id) = waiting(store, 9_000).await;
+    waits_for_what_is_free(&house, 1, 3 * COIN).await;
+    assert_eq!(house.payout(id).await.state, PayoutState::Confirmed);
+}
+
+async fn a_higher_fee_of_a_sweep_waits_until_the_books_have_it_free(store: Store) {
+    let mut house = House::new(store, 1).await;
+    house.policies.sweep = Some(sweep(2 * COIN, COIN));
+    house.restart();
+    house.fill(&[5 * COIN]).await;
+    house.payer.step().await.unwrap();
+    house.node.set_rate(Some(9_000));
+    // What it moves, with its fee.
+    waits_for_what_is_free(&house, COLD, 4 * COIN).await;
+    assert_eq!(house.balance(Account::ChainCold).await, cold_on_chain(&house));
 }

@@ -389,3 +389,10 @@ on_both! {
     a_stop_holds_up_only_what_was_approved_long_before / stopped,
     who_pays_an_own_payout_during_a_stop_holds_up_nobody_elses / paid_by_somebody,
 }
+
+#[path = "restored/asked.rs"]
+mod asked;
+#[path = "restored/lost.rs"]
+mod lost;
+#[path = "restored/numbers.rs"]
+mod numbers;

@@ -332,7 +332,9 @@ pub(crate) fn treasury_failure(e: &TreasuryError) -> Failure {
             )
         }
         TreasuryError::TooLate { .. } => Failure::conflict("too-late", text()),
-        TreasuryError::TooMany { .. } => Failure::too_many(text()),
+        TreasuryError::TooMany { .. } | TreasuryError::BegunOften { .. } => {
+            Failure::too_many(text())
+        }
         TreasuryError::KeyReused => Failure::key_reused(),
         other => Failure::of(other),
     }

@@ -14,7 +14,7 @@ use house::House;
 use house::browser::{Browser, Program};
 use serde_json::{Value, json};
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 /// A house with a plan that is paid in euros.
@@ -282,6 +282,48 @@ async fn with_cards(house: &House, url: String) -> (Treasury, Router) {
     };
     let state = AppState::open(services, WebConfig::default()).await.unwrap();
     (treasury, router(state))
+}
+
+/// A service whose places to pay lead where it is told.
+async fn leading(link: Arc<Mutex<&'static str>>) -> String {
+    let answer = move || {
+        let link = *link.lock().unwrap();
+        async move { Json(json!({ "id": "cs_1", "url": link })) }
+    };
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let serving = axum::serve(listener, Router::new().fallback(answer));
+    tokio::spawn(async { serving.await.unwrap() });
+    url
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_service_leads_customers_to_a_page_and_never_to_a_script() {
+    let house = house().await;
+    let link = Arc::new(Mutex::new("javascript:alert(document.cookie)"));
+    let (_, app) = with_cards(&house, leading(link.clone()).await).await;
+    let mut kari = Browser::new(&app);
+    kari.sign_up("kari").await;
+    let csrf = kari.get("/top-up").await.field("csrf");
+    let made = kari.post("/top-up", &[("csrf", &csrf), ("asset", "EUR"), ("amount", "5")]).await;
+    let invoice = made.location().to_owned();
+    let csrf = kari.get(&invoice).await.field("csrf");
+    let (at, fields) =
+        (format!("{invoice}/checkout"), [("csrf", csrf.as_str()), ("method", "card")]);
+    let program = Program::signed_in(&app, "kari").await;
+    let call = format!("/api/v1{invoice}/checkouts");
+    for answer in
+        [kari.post(&at, &fields).await, program.post(&call, json!({ "method": "card" })).await]
+    {
+        assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE, "{}", answer.body);
+        assert!(!answer.body.contains("javascript:"), "{}", answer.body);
+    }
+    assert!(!kari.get(&invoice).await.body.contains("javascript:"));
+    *link.lock().unwrap() = "https://checkout.example/c/\"onclick=\"alert(1)";
+    let shown = kari.post(&at, &fields).await;
+    assert_eq!(shown.status, StatusCode::OK, "{}", shown.body);
+    let led = r#"href="https://checkout.example/c/&quot;onclick=&quot;alert(1)""#;
+    assert!(shown.body.contains(led), "{}", shown.body);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -5,6 +5,7 @@ gruve_store::statements! {
     START_HEAD = "INSERT INTO ledger_head (id, seq, hash) VALUES (1, $1, $2)";
     ADVANCE_HEAD = "UPDATE ledger_head SET seq = $1, hash = $2 \
         WHERE id = 1 AND seq = $3 AND hash = $4";
+    HASH_OF_ENTRY = "SELECT hash FROM ledger_entries WHERE seq = $1";
     POSTINGS_OF_ENTRY = "SELECT account, asset, minor FROM ledger_postings \
         WHERE seq = $1 ORDER BY line";
     BALANCE = "SELECT minor FROM ledger_balances WHERE account = $1 AND asset = $2";

@@ -346,6 +346,9 @@ impl Treasury {
             let form = super::explain::form_of(t, minor);
             let values = params![asset, internal(t.hash), height, minor, form, now];
             tx.execute(crate::sql::INSERT_STRANGER, &values).await?;
+            if work.wallet.catching_up_since().is_some() {
+                self.pass_over_forgotten(tx, asset, None).await?;
+            }
         }
         self.book_cost(tx, work, t, minor, Some((t.from, t.nonce))).await
     }

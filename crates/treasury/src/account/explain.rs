@@ -56,6 +56,14 @@ fn read_form(bytes: &[u8]) -> Option<Form> {
     })
 }
 
+/// Whom a stored form pays from the hot address beside the cold one, and how much.
+pub(crate) fn paid_by(wallet: &AccountWallet, form: &[u8]) -> Option<(EthAddress, i64)> {
+    let seen = read_form(form)?;
+    let is_cold = wallet.cold.as_ref().is_some_and(|c| c.script == seen.to.0);
+    let (moved, _) = wei::split(seen.wei)?;
+    (seen.sender == wallet.hot && moved > 0 && !is_cold).then_some((seen.to, moved))
+}
+
 impl Treasury {
     /// As [`Treasury::explain`] says, on an account chain.
     pub(crate) async fn explain_account(

@@ -42,6 +42,7 @@ mod wallet;
 pub use blocks::AccountBlock;
 pub(crate) use config::transfer_fee;
 pub use config::{AccountChainWallet, GasPolicy};
+pub(crate) use explain::paid_by;
 pub use keys::AccountKeys;
 pub use reconcile::{AddressDifference, NodeComparison};
 pub(crate) use wallet::AccountWallet;

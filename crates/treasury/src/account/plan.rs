@@ -32,6 +32,8 @@ pub(crate) struct OwnTx {
     pub(crate) recipient: EthAddress,
     pub(crate) state: String,
     pub(crate) price: i64,
+    /// What the network gets of it as it stands, minor units.
+    fee: i64,
     wei: U256,
     /// What is signed, as planned.
     digest: Vec<u8>,
@@ -68,6 +70,7 @@ pub(crate) async fn own_tx(tx: &mut Tx, batch: [u8; 16]) -> Result<OwnTx> {
         recipient: EthAddress(row.get("recipient")?),
         state: row.get("state")?,
         price: row.get("gas_price")?,
+        fee: row.get("fee")?,
         wei: U256::from_be_bytes::<32>(row.get("wei")?),
         digest: row.get("unsigned_tx")?,
     })
@@ -250,24 +253,23 @@ impl Treasury {
             let row = tx.fetch_optional(sql::HOLDS, &params![wallet.asset, own.sender.0]).await?;
             let holds: Option<[u8; 32]> = row.map(|r| r.get("wei")).transpose()?;
             let holds = holds.map(U256::from_be_bytes::<32>).unwrap_or_default();
-            return match own.kind.as_str() {
-                "sweep" => {
-                    // A reorganisation may have opened an earlier one of this address again: were all coins
-                    // moved by one nonce, none would be left for the other, and it would never end.
-                    let taken = others_take(tx, wallet, own).await?.saturating_add(to_wei(fee));
-                    Ok(holds.checked_sub(taken).filter(|left| !left.is_zero()))
-                }
-                "cold" => {
-                    let extra = fee.saturating_sub(transfer_fee(own.price));
-                    Ok((self.hot_free(tx, wallet).await? >= extra).then_some(own.wei))
-                }
-                _ => Ok(Some(U256::ZERO)),
+            return if own.kind == "sweep" {
+                // A reorganisation may have opened an earlier one of this address again: were all coins
+                // moved by one nonce, none would be left for the other, and it would never end.
+                let taken = others_take(tx, wallet, own).await?.saturating_add(to_wei(fee));
+                Ok(holds.checked_sub(taken).filter(|left| !left.is_zero()))
+            } else {
+                // From the hot address: what is added is taken from nothing that payouts under way need.
+                let free = self.hot_free(tx, wallet).await?;
+                Ok((free >= fee.saturating_sub(own.fee)).then_some(own.wei))
             };
         };
         // The customer pays no more than was agreed; above it the operator does, if he can: nothing
         // behind this nonce moves before it does.
         let (amount, fee_max): (i64, i64) = (row.get("amount")?, row.get("fee_max")?);
-        let extra = fee.saturating_sub(fee_max).max(0);
+        let above = |fee: i64| fee.saturating_sub(fee_max).max(0);
+        // What it costs so far counts as under way already.
+        let extra = above(fee) - above(own.fee);
         if extra > 0 && self.hot_free(tx, wallet).await? < extra {
             return Ok(None);
         }

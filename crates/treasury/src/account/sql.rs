@@ -48,7 +48,7 @@ gruve_store::statements! {
         kind, recipient, gas_price, wei) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)";
     DELETE_TX = "DELETE FROM treasury_account_txs WHERE batch = $1";
     TX = "SELECT t.batch, t.sender, t.keychain, t.key_index, t.nonce, t.kind, t.recipient,
-        t.gas_price, t.wei, b.state, b.unsigned_tx FROM treasury_account_txs t
+        t.gas_price, t.wei, b.state, b.fee, b.unsigned_tx FROM treasury_account_txs t
         JOIN treasury_batches b ON b.id = t.batch WHERE t.batch = $1";
     TX_OF_NONCE = "SELECT batch FROM treasury_account_txs
         WHERE asset = $1 AND sender = $2 AND nonce = $3";

@@ -65,6 +65,11 @@ impl AccountWallet {
         self.began.get().copied().flatten().filter(|_| !is_followed)
     }
 
+    /// The blocks of the node are to be followed once more before anything is paid.
+    pub(crate) fn follow_anew(&self) {
+        self.is_followed.store(false, Ordering::Relaxed);
+    }
+
     /// Makes sure, once a life, that the node is of this chain: a transaction signed for another
     /// would never confirm.
     pub(crate) async fn check_chain(&self) -> Result<()> {

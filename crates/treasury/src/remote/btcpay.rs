@@ -4,7 +4,7 @@
 //! at their rates. What it must not know: databases, books.
 
 use super::client::{Asked, Client, Failed};
-use super::stripe::id;
+use super::stripe::{id, link};
 use super::{Looked, Place, Secret, Wants};
 use gruve_units::{Amount, Asset, Duration, Timestamp};
 use hyper::Method;
@@ -85,11 +85,7 @@ impl BtcPay {
             once: None,
         };
         let answer = self.client.ask(asked).await?;
-        let url = answer.pointer("/checkoutLink").and_then(Value::as_str).unwrap_or_default();
-        if !url.starts_with("https://") && !url.starts_with("http://") {
-            return Err(Failed::NoAnswer("the invoice has no address".into()));
-        }
-        Ok(Place { external: id(&answer, "/id")?, url: url.to_owned() })
+        Ok(Place { external: id(&answer, "/id")?, url: link(&answer, "/checkoutLink")? })
     }
 
     /// How an invoice there stands.

@@ -78,7 +78,7 @@ impl Treasury {
     ///
     /// # Errors
     /// [`TreasuryError::NoInvoice`], [`TreasuryError::Closed`] also when the method is not offered for
-    /// it, [`TreasuryError::TooMany`], [`TreasuryError::Service`]; the database's.
+    /// it, [`TreasuryError::BegunOften`], [`TreasuryError::Service`]; the database's.
     pub async fn open_checkout(
         &self,
         account: AccountId,
@@ -101,7 +101,7 @@ impl Treasury {
             return Ok(url);
         }
         if attempt >= ATTEMPTS_MAX {
-            return Err(TreasuryError::TooMany { what: "attempts to pay", limit: ATTEMPTS_MAX });
+            return Err(TreasuryError::BegunOften { limit: ATTEMPTS_MAX });
         }
         let now = self.now();
         let rest = Invoice {

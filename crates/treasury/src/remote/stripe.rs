@@ -128,12 +128,7 @@ impl Stripe {
                 once: Some(format!("gruve-{}-{}-{cents}-{ends}", wants.invoice, wants.attempt)),
             })
             .await?;
-        let url = text(&answer, "/url")?;
-        // A link that is shown to customers leads where the service says, but never to a script.
-        if !url.starts_with("https://") && !url.starts_with("http://") {
-            return Err(Failed::NoAnswer("the session has no address".into()));
-        }
-        Ok(Place { external: id(&answer, "/id")?, url })
+        Ok(Place { external: id(&answer, "/id")?, url: link(&answer, "/url")? })
     }
 
     /// How a session stands.
@@ -370,6 +365,15 @@ pub(super) fn id(of: &Value, at: &str) -> Result<String, Failed> {
             && t.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-')
     };
     text(of, at).ok().filter(plain).ok_or_else(|| odd(format!("no {at}")))
+}
+
+/// A link that is shown to customers: it leads where the service says, but to a page, never to a script.
+pub(super) fn link(of: &Value, at: &str) -> Result<String, Failed> {
+    let leads_to_a_page = |t: &String| {
+        (t.starts_with("https://") || t.starts_with("http://"))
+            && t.bytes().all(|b| b.is_ascii_graphic())
+    };
+    text(of, at).ok().filter(leads_to_a_page).ok_or_else(|| odd(format!("no link in {at}")))
 }
 
 fn whole(of: &Value, at: &str) -> Result<i64, Failed> {

@@ -57,6 +57,9 @@ gruve_store::statements! {
         AND (held_until IS NULL OR held_until <= $2) LIMIT 1";
     PAID_TO = "SELECT id FROM treasury_payouts WHERE account = $1 AND asset = $2 AND address = $3
         AND state IN ('signed', 'broadcast', 'confirmed') LIMIT 1";
+    /// Two are as good as many: whose it is, is not known then.
+    PAID_BEFORE = "SELECT DISTINCT account FROM treasury_payouts WHERE asset = $1 AND script = $2
+        ORDER BY account LIMIT 2";
     HELD_PAYOUTS = "SELECT id FROM treasury_payouts WHERE account = $1 AND held_until > $2
         AND state IN ('requested', 'approved') ORDER BY created_at, id";
     // What cannot be paid now is left out before the limit, so that it holds up nobody behind it.

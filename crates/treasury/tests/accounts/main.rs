@@ -9,5 +9,6 @@ mod payouts;
 #[path = "../fake/people.rs"]
 mod people;
 mod points;
+mod prices;
 mod restored;
 mod rig;

@@ -30,12 +30,12 @@ gruve_store::laws! { account_payouts: [
     a_plan_that_is_another_one_now_is_not_signed,
 ]}
 
-async fn state(rig: &Rig, id: PayoutId) -> PayoutState {
+pub async fn state(rig: &Rig, id: PayoutId) -> PayoutState {
     rig.payout(id).await.state
 }
 
 /// The transactions sent, as they were read back.
-fn sent(rig: &Rig) -> Vec<SignedTx> {
+pub fn sent(rig: &Rig) -> Vec<SignedTx> {
     let sent = rig.node.sent.lock().unwrap();
     sent.iter().map(|raw| SignedTx::decode(raw).unwrap()).collect()
 }
@@ -114,7 +114,7 @@ async fn nothing_is_signed_while_an_account_chain_is_held(store: Store) {
 }
 
 /// Plans payouts without signing them.
-async fn plan_only(rig: &Rig) {
+pub async fn plan_only(rig: &Rig) {
     *rig.breaker.at.lock().unwrap() = Some("signed, before commit");
     assert!(rig.payer.step().await.is_err());
     *rig.breaker.at.lock().unwrap() = None;

@@ -1,11 +1,11 @@
 //! A database of an account chain restored from an older backup does not pay again, and what is above the
 //! hot address's cap goes to the cold one once.
 
-use crate::rig::{ASSET, COIN, CONFIRMATIONS, Rig, stranger};
+use crate::rig::{ASSET, COIN, CONFIRMATIONS, Rig, account, stranger};
 use gruve_ledger::{Account, AccountKind};
 use gruve_store::testing::{TestDir, postgres, sqlite};
 use gruve_store::{Store, transfer};
-use gruve_treasury::{Lock, PayoutState, SweepPolicy, TreasuryError};
+use gruve_treasury::{Lock, PayoutState, Recipients, SweepPolicy, TreasuryError};
 use gruve_units::Duration;
 
 async fn open(on_postgres: bool, dir: &TestDir) -> Store {
@@ -90,6 +90,53 @@ async fn an_older_backup_does_not_pay_again() {
 #[tokio::test]
 async fn an_older_backup_does_not_pay_again_on_postgres() {
     what_was_paid_since_the_backup_is_not_paid_again(true).await;
+}
+
+async fn what_was_asked_for_since_the_backup_is_booked_as_its_customers(on_postgres: bool) {
+    let dir = TestDir::new();
+    let mut rig = Rig::rich(open(on_postgres, &dir).await).await;
+    let to = stranger(7);
+    let backup = backup(&rig).await;
+    rig.request(1, 4 * COIN, &to.to_string()).await.unwrap();
+    // Given out, and not paid yet.
+    let given = rig.invoice(1, COIN).await;
+    rig.payer.step().await.unwrap();
+    rig.mine(1).await;
+    let paid = rig.on_chain(&to);
+    let _second = restore(&mut rig, &backup, on_postgres).await;
+    rig.payer.step().await.unwrap();
+    assert_eq!(rig.available(1).await, 20 * COIN, "as if nothing had been paid");
+    let locks = rig.treasury.payout_locks(ASSET).await.unwrap();
+    let [Lock::Unexplained { txid, .. }] = &locks[..] else { panic!("{locks:?}") };
+    let told = rig.treasury.unexplained_payments(ASSET, txid).await.unwrap();
+    assert_eq!((told.len(), &told[0].address, told[0].amount.minor), (1, &to.to_string(), paid));
+    let plain = rig.treasury.explain(ASSET, txid, "somebody").await;
+    assert!(matches!(plain, Err(TreasuryError::Unexplained)), "{plain:?}");
+    // However it is written.
+    let whose = Recipients::from([(to.to_string().to_lowercase(), account(1))]);
+    let explained = rig.treasury.explain_as(ASSET, txid, &whose, "somebody").await.unwrap();
+    assert_eq!(rig.payout(explained.payouts[0]).await.state, PayoutState::Confirmed);
+    assert_eq!(rig.available(1).await, 20 * COIN - paid);
+    rig.check().await;
+    // Nobody else gets the address, and what comes to it waits for a person.
+    let other = rig.invoice(2, COIN).await;
+    assert_ne!(other.address, given.address);
+    rig.pay(&given.address, COIN);
+    rig.mine(CONFIRMATIONS).await;
+    assert_eq!(rig.total(AccountKind::UnmatchedReceipts).await, COIN);
+    rig.chain.take_back(6).unwrap();
+    rig.mine(7).await;
+    assert_eq!((rig.on_chain(&to), rig.available(1).await), (paid, 20 * COIN - paid));
+}
+
+#[tokio::test]
+async fn what_was_asked_for_since_the_backup_is_booked() {
+    what_was_asked_for_since_the_backup_is_booked_as_its_customers(false).await;
+}
+
+#[tokio::test]
+async fn what_was_asked_for_since_the_backup_is_booked_on_postgres() {
+    what_was_asked_for_since_the_backup_is_booked_as_its_customers(true).await;
 }
 
 async fn a_start_far_behind_the_chain_waits_for_a_person(on_postgres: bool) {

@@ -398,6 +398,8 @@ fn open_treasury(
     wallet.behind_max = behind_max.unwrap_or(u64::MAX);
     let mut config = TreasuryConfig::new(Seed::from_bytes([42; 32])).with_accounts(wallet);
     config.converted = vec![Asset::Usd];
+    // Fewer than the house's own, which take a while in a debug build.
+    config.look_far = 60;
     if let Some((_, two_above)) = looks {
         let (customer_day, house_day, two_above) = (None, None, Some(two_above));
         config.limits = vec![PayoutLimits { asset: ASSET, customer_day, house_day, two_above }];
@@ -405,6 +407,16 @@ fn open_treasury(
     let treasury = Treasury::new(store.clone(), clock.clone(), entropy.clone(), config).unwrap();
     treasury.break_off_with(breaker.clone());
     treasury
+}
+
+fn follower(node: &Arc<Node>, sink: &Arc<Sink>) -> Arc<Follower<AccountChain>> {
+    let options = Options {
+        reorg_limit: usize::try_from(REORG_LIMIT).unwrap(),
+        poll: Duration::from_secs(1),
+        start: Start::Height(0),
+    };
+    let followed = AccountChain { node: node.clone(), title: "test".into() };
+    Follower::of(followed, sink.clone(), options)
 }
 
 impl Rig {
@@ -446,13 +458,7 @@ impl Rig {
             rewards: Mutex::default(),
             count: Mutex::default(),
         });
-        let options = Options {
-            reorg_limit: usize::try_from(REORG_LIMIT).unwrap(),
-            poll: Duration::from_secs(1),
-            start: Start::Height(0),
-        };
-        let followed = AccountChain { node: node.clone(), title: "test".into() };
-        let follower = Follower::of(followed, sink.clone(), options);
+        let follower = follower(&node, &sink);
         let payer = Payer::new(treasury.clone());
         let rig = Rig {
             store,
@@ -504,6 +510,8 @@ impl Rig {
         *self.sink.store.lock().unwrap() = store.clone();
         std::mem::replace(&mut self.store, store).close().await;
         self.restart();
+        // It knows in memory how far it was.
+        self.follower = follower(&self.node, &self.sink);
         self.follow().await;
     }
 

@@ -8,6 +8,7 @@ mod disputes;
 #[path = "../fake/mod.rs"]
 mod fake;
 mod missed;
+mod places;
 mod refunds;
 mod services;
 mod settled;

@@ -77,6 +77,8 @@ pub struct Books {
     pub holds: Option<Arc<Barrier>>,
     /// The same of its balance.
     pub holds_balance: Option<Arc<Barrier>>,
+    /// Where the next places lead, in place of their own pages.
+    pub link: Option<Value>,
     /// Pages of how many lines of the account were asked for.
     pub limits: Vec<String>,
     next: u32,
@@ -237,10 +239,12 @@ async fn new_session(State(books): State<Shared>, headers: HeaderMap, body: Byte
         field(&body, "line_items%5B0%5D%5Bprice_data%5D%5Bunit_amount%5D").parse().unwrap();
     let currency = field(&body, "line_items%5B0%5D%5Bprice_data%5D%5Bcurrency%5D");
     let ends = field(&body, "expires_at");
+    let link = books.lock().unwrap().link.clone();
     make(&books, &headers, format!("session {amount} {currency} {ends}"), |n| {
         let id = format!("cs_test_{n}");
+        let link = link.unwrap_or_else(|| json!(format!("https://checkout.example/{id}")));
         let object = json!({
-            "id": id, "object": "checkout.session", "url": format!("https://checkout.example/{id}"),
+            "id": id, "object": "checkout.session", "url": link,
             "status": "open", "payment_status": "unpaid", "payment_intent": null,
             "amount_total": amount, "currency": currency,
         });
@@ -405,12 +409,14 @@ async fn new_invoice(
         return answer;
     }
     let asked: Value = serde_json::from_slice(&body).unwrap();
+    let link = books.lock().unwrap().link.clone();
     make(&books, &headers, format!("invoice {} {}", asked["amount"], asked["currency"]), |n| {
         let id = format!("inv{n}");
+        let link = link.unwrap_or_else(|| json!(format!("https://btcpay.example/i/{id}")));
         let object = json!({
             "id": id, "storeId": store, "amount": asked["amount"], "currency": asked["currency"],
             "status": "New", "additionalStatus": "None",
-            "checkoutLink": format!("https://btcpay.example/i/{id}"),
+            "checkoutLink": link,
         });
         (Some(format!("api/v1/stores/{store}/invoices/{id}")), object)
     })
