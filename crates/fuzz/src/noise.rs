@@ -37,7 +37,10 @@ fn bytes(input: &mut Input<'_>) {
 fn changed(input: &mut Input<'_>) {
     let mut tunnel = Tunnel::open(u64::from(input.byte()));
     let piece = usize::from(input.byte()) + 1;
-    let (mut sent, mut wire, mut good) = (Vec::new(), Vec::new(), true);
+    let (mut honest, mut wire) = (Vec::new(), Vec::new());
+    // Each frame, and where it ends on the honest wire.
+    let mut frames = Vec::new();
+    let mut is_short = true;
     for _ in 0..FRAMES_MAX {
         if input.is_empty() {
             break;
@@ -47,30 +50,27 @@ fn changed(input: &mut Input<'_>) {
         let mut frame = vec![input.byte(), 0, input.byte(), length[0], length[1], length[2]];
         frame.resize(frame.len() + bytes, input.byte());
         let mut sealed = tunnel.seal(&frame);
-        good &= bytes <= limits::V2_FRAME_BYTES_MAX;
+        honest.extend_from_slice(&sealed);
+        is_short &= bytes <= limits::V2_FRAME_BYTES_MAX;
+        if is_short {
+            frames.push((frame, honest.len()));
+        }
         match input.below(8) {
             0 => {
                 let at = usize::from(input.u16()) % sealed.len();
                 sealed[at] ^= 1 << input.below(8);
-                good = false;
             }
-            1 => {
-                sealed.truncate(usize::from(input.u16()) % sealed.len());
-                good = false;
-            }
-            2 => {
-                // The same again does not decrypt.
-                wire.extend_from_slice(&sealed);
-                sent.extend(if good { std::mem::take(&mut frame) } else { Vec::new() });
-                good = false;
-            }
+            1 => sealed.truncate(usize::from(input.u16()) % sealed.len()),
+            // The same again does not decrypt.
+            2 => wire.extend_from_slice(&sealed),
             _ => {}
-        }
-        if good {
-            sent.extend(frame);
         }
         wire.extend(sealed);
     }
+    // What was cut off may be what comes next: then nothing has changed yet.
+    let same = honest.iter().zip(&wire).take_while(|(one, other)| one == other).count();
+    frames.retain(|(_, end)| *end <= same);
+    let sent: Vec<u8> = frames.into_iter().flat_map(|(frame, _)| frame).collect();
     let (mut plain, mut out) = (Vec::new(), Vec::new());
     let mut broken = None;
     for part in wire.chunks(piece) {
