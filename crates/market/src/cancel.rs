@@ -5,6 +5,7 @@
 //! | not paid | *cancelled*, its capacity is free at once; a payment that comes later stays in the balance |
 //! | paid, its first epoch not begun | *cancelled*, the whole price is in the balance again, in the asset paid |
 //! | its payment is disputed | refused until that is settled |
+//! | it follows a contract whose payment was disputed since it was bought | refused: its price waited with that one's clock |
 //! | its first epoch has begun | refused: it sells work, which is delivered or refunded pro rata at its end |
 //! | cancelled before | nothing changes, the same answer |
 //! | any other end | refused |
@@ -16,7 +17,7 @@
 
 use crate::close::LaneState;
 use crate::contract::Contract;
-use crate::{ContractState, Market, MarketError, Result, life_sql, sale};
+use crate::{ContractState, Market, MarketError, Result, freeze, life_sql, sale};
 use gruve_ledger::{Account, Entry};
 use gruve_store::{Tx, params};
 use gruve_units::{AccountId, Amount, ContractId};
@@ -56,7 +57,10 @@ impl Market {
             ContractState::Starting if c.life.frozen_since.is_some() => {
                 return Err(MarketError::WrongState { state: "frozen" });
             }
-            ContractState::Starting => self.check_not_begun(tx, &c).await?,
+            ContractState::Starting => {
+                self.check_not_begun(tx, &c).await?;
+                check_clock_ran(tx, &c).await?;
+            }
             ContractState::Active => return Err(MarketError::HasBegun),
             state => return Err(MarketError::WrongState { state: state.name() }),
         }
@@ -106,5 +110,15 @@ impl Market {
             return Err(MarketError::HasBegun);
         }
         Ok(())
+    }
+}
+
+/// A renewal can be taken back until the contract that it follows ends. Who has that one's clock stopped meanwhile, by a dispute,
+/// would have a price for as long as it lasts, to take or to leave.
+async fn check_clock_ran(tx: &mut Tx, c: &Contract) -> Result<()> {
+    let Some(before) = c.life.renews else { return Ok(()) };
+    match freeze::was_disputed_since(tx, before, c.created).await? {
+        true => Err(MarketError::WrongState { state: "waiting since a dispute" }),
+        false => Ok(()),
     }
 }

@@ -36,6 +36,7 @@ statements! {
     SHOW_FROZEN = "UPDATE market_contracts SET frozen_since = (SELECT MIN(f.from_epoch)
         FROM market_freezes f WHERE f.contract = $1 AND f.is_open = 1 AND f.until_epoch IS NULL)
         WHERE id = $1";
+    DISPUTED_SINCE = "SELECT from_epoch FROM market_freezes WHERE contract = $1 AND asked_at >= $2 LIMIT 1";
     IS_FROZEN = "SELECT frozen_since FROM market_contracts WHERE id = $1";
     OPEN_FREEZES = "SELECT contract, cause, from_epoch, until_epoch, end_epoch, lost_minor
         FROM market_freezes WHERE lane = $1 AND is_open = 1 AND (contract, cause) > ($2, $3)
@@ -87,6 +88,15 @@ struct Freeze {
     until: Option<EpochNumber>,
     /// With which epoch the contract ends for it, and what was lost.
     lost: Option<(EpochNumber, i64)>,
+}
+
+/// Whether something was said against a contract's payment at some time or later, however that ended.
+pub(crate) async fn was_disputed_since(
+    tx: &mut Tx,
+    contract: ContractId,
+    at: Timestamp,
+) -> Result<bool> {
+    Ok(tx.fetch_optional(DISPUTED_SINCE, &params![contract, at]).await?.is_some())
 }
 
 /// Epochs from the first to the last, both included.

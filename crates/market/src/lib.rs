@@ -128,7 +128,7 @@ pub use notices::{Notice, NoticeKind, NoticePlace};
 pub use offers::{OFFER_MIGRATIONS, OFFERS_MAX, Offer, OfferStanding};
 pub use owed::{Choice, OwedLine};
 pub use papers::PAPER_MIGRATIONS;
-pub use pause::PauseDecision;
+pub use pause::{PauseDecision, part_of_surplus};
 pub use price::{LastWord, PRICE_MAX, PriceRecord, SpotPrice, in_coin};
 pub use proven_now::ProvenNow;
 pub use read::{CONTRACTS_MAX, DELIVERED_MAX, ROWS_MAX, SettlementPlace};

@@ -137,10 +137,13 @@ statements! {
         ORDER BY epoch DESC LIMIT $3";
     CHAIN_PAYS = "SELECT subsidy, fees, work FROM market_chain WHERE lane = $1 AND asset = $2
         ORDER BY height DESC LIMIT $3";
+    /// By their owners' word, or because a renewal is paid for that begins when they end.
     KEPT_RUNNING = "SELECT c.id AS id FROM market_wishes w
         JOIN market_contracts c ON c.id = w.contract
         WHERE c.lane = $1 AND w.keep_running = 1 AND c.state IN ('starting', 'active')
-        AND c.id > $2 ORDER BY c.id LIMIT $3";
+        AND c.id > $2
+        UNION SELECT renews AS id FROM market_contracts WHERE lane = $1 AND state = 'starting'
+        AND holds = 0 AND renews IS NOT NULL AND renews > $2 ORDER BY id LIMIT $3";
 
     // What customers want
     WISHES = "SELECT keep_running, renew_max_minor, reinvest, reinvest_from_minor, reinvested_minor

@@ -4,7 +4,7 @@
 //! with the price recorded for the settlement *before*: nobody can wait for a price that suits. When what a
 //! TH·day is expected to earn, after the plan's fee, is below what it costs in maintenance by more than the hysteresis, the contract is told, and
 //! paused when the notice is over; when it is above by as much, it runs again. A contract is never ended for
-//! it. Its owner may have it run on.
+//! it. Its owner may have it run on; whoever has paid for a renewal does ([`crate::renew`]).
 //!
 //! While it is paused its clock and its hard end stand still. What the house's machines do meanwhile beyond
 //! all other contracts is the operator's surplus; the contract is owed what that work earns above its
@@ -17,6 +17,7 @@ mod kept;
 mod standing;
 
 pub(crate) use kept::Kept;
+pub use standing::part_of_surplus;
 pub(crate) use standing::{Paused, PausedWork, is_paused, stop_clocks};
 
 use crate::bulk::progress::Reading;

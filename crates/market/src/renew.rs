@@ -6,6 +6,9 @@
 //! follower at a time, and it is sold near the end only: until its first epoch a sale can be taken back for its
 //! whole price, so that one made long before the end would be a price for nothing to choose from.
 //!
+//! For the same reason a contract whose renewal is paid for is not paused, and a pause of it ends ([`crate::pause`]): its clock
+//! would stand still, and the price with it. A wish waits while it is paused. One that is frozen for a dispute cannot be renewed.
+//!
 //! With a customer's standing wish, both are done from the balance: a renewal when little of the work is left
 //! and the price is not above the customer's limit; a purchase of the same plan when a contract's credited
 //! earnings since the wish suffice for the least of it. Never more than was earned is spent, and never more
@@ -15,7 +18,7 @@ use crate::close::LaneState;
 use crate::contract::Contract;
 use crate::notices::{Notice, NoticeKind, tell};
 use crate::pages::Pages;
-use crate::pause::is_over;
+use crate::pause::{is_over, is_paused};
 use crate::standing::StandingRow;
 use crate::wishes::Wishes;
 use crate::{
@@ -87,6 +90,7 @@ pub(crate) async fn can_follow(
     let c = Contract::find(tx, id).await?;
     let is_free = tx.fetch_all(life_sql::FOLLOWER, &params![id]).await?.is_empty();
     let fits = c.account == account && c.state == ContractState::Active && is_free;
+    let fits = fits && c.life.frozen_since.is_none();
     Ok(fits.then_some(c))
 }
 
@@ -94,7 +98,7 @@ impl Market {
     /// A quote for going on with a contract's plan and rate without a gap, at today's price.
     ///
     /// # Errors
-    /// [`MarketError::UnknownContract`]; [`MarketError::WrongState`] for one that does not run or has a follower
+    /// [`MarketError::UnknownContract`]; [`MarketError::WrongState`] for one that does not run, is frozen or has a follower
     /// already; [`MarketError::TooEarly`] before its end is near; as [`Market::quote`].
     pub async fn quote_renewal(
         &self,
@@ -110,7 +114,11 @@ impl Market {
         let free = can_follow(&mut tx, account, Some(contract)).await?;
         let closed = LaneState::read(&mut tx, &c.lane).await?.closed;
         tx.rollback().await?;
-        let state = if c.state == ContractState::Active { "renewed" } else { c.state.name() };
+        let state = match c.state {
+            ContractState::Active if c.life.frozen_since.is_some() => "frozen",
+            ContractState::Active => "renewed",
+            other => other.name(),
+        };
         let c = free.ok_or(MarketError::WrongState { state })?;
         // The quote lives some minutes, and an end that is near does not go away: buying asks no second time.
         let ahead = end_near::renewable(c.term);
@@ -222,7 +230,8 @@ impl Market {
         let balance = available(&mut tx, c.account, c.price.asset).await?;
         let closed = LaneState::read(&mut tx, &c.lane).await?.closed;
         tx.rollback().await?;
-        let is_near = end_near::is_within(&c, RENEW_AHEAD_EPOCHS, closed);
+        let is_paused = closed.is_some_and(|last| is_paused(&c, last.next()));
+        let is_near = !is_paused && end_near::is_within(&c, RENEW_AHEAD_EPOCHS, closed);
         let (Some(max), true, true) = (wishes.renew_max_minor, is_near, is_free) else {
             return Ok(());
         };

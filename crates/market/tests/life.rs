@@ -266,6 +266,17 @@ async fn a_contract_of_one_minor_unit_settles_refunds_and_rounds_to_nobodys_gain
     }
     assert_eq!(w.holds(&Account::CustomerAvailable(me)).await, 5);
     assert_eq!(w.holds(&Account::OperatorRevenue).await, 0);
+    // Delivered whole it is earned whole, with the last hash and not before.
+    w.prove(1_000).await;
+    let c = w.lease(me, 200, 3).await;
+    for earned in [0, 0, 0, 1] {
+        w.epoch_at(1_000).await;
+        assert_eq!(w.holds(&Account::OperatorRevenue).await, earned);
+    }
+    let view = w.view(me, c).await;
+    assert_eq!((view.state, view.refunded), (ContractState::Completed, btc(0)));
+    assert_eq!(w.holds(&Account::PrepaidWork(c)).await, 0);
+    assert_eq!(w.holds(&Account::CustomerAvailable(me)).await, 5);
     w.assert_all_sound().await;
 }
 

@@ -4,9 +4,10 @@
 mod prices;
 mod world;
 
+use gruve_ledger::Account;
 use gruve_market::{
-    ChainBlock, ContractState, MarketConfig, MarketError, NoticeKind, PaymentDispute, PlanLife,
-    Result, Unprofitable,
+    ChainBlock, ContractState, MarketConfig, MarketError, NoticeKind, Paid, PaymentDispute,
+    PlanLife, Result, Unprofitable,
 };
 use gruve_store::{Store, laws, transact};
 use gruve_units::{AccountId, Asset, Bps, ContractId, EpochNumber, Hashes, Timestamp};
@@ -240,6 +241,150 @@ async fn the_customer_may_have_an_unprofitable_contract_run(store: Store) {
     w.assert_all_sound().await;
 }
 
+/// A price that waits for its first epoch can be taken back whole: it may not stand still with a clock that does.
+async fn a_renewal_that_is_paid_while_the_clock_stands_still_sets_it_going(store: Store) {
+    let w = World::with(store, costly(Unprofitable::Pause)).await;
+    chain_pays(&w).await;
+    for _ in 0..4 {
+        priced_epoch(&w, 1_000, 1_000_000).await;
+    }
+    let me = someone(1);
+    let c = w.lease(me, 1_000, 3).await;
+    for rate in [1_000, 1_000, 1_000, 0, 1_000] {
+        priced_epoch(&w, rate, 1).await;
+    }
+    let paused = async || {
+        let view = w.view(me, c).await;
+        (view.life.paused_since.is_some(), view.life.paused_epochs, view.delivered)
+    };
+    let two = Hashes(2_000 * EPOCH);
+    assert_eq!(paused().await, (true, 1, two));
+    // A standing wish waits with the clock.
+    w.fund(me, 10_000).await;
+    w.market.wish(me, c, Some(10_000), false).await.unwrap();
+    priced_epoch(&w, 1_000, 1).await;
+    assert_eq!((w.market.contracts(me).await.unwrap().len(), paused().await), (1, (true, 2, two)));
+    w.market.wish(me, c, None, false).await.unwrap();
+    // An order is no renewal yet, and lives for minutes only.
+    let quote = w.market.quote_renewal(me, c, 3).await.unwrap().id;
+    let market = &w.market;
+    let next = transact!(w.store, tx -> Result<_> => { market.buy(tx, me, quote).await }).unwrap();
+    priced_epoch(&w, 1_000, 1).await;
+    assert_eq!(paused().await, (true, 3, two));
+    assert_eq!(w.pay(next.contract).await, Paid::Follows);
+    priced_epoch(&w, 1_000, 1).await;
+    assert_eq!(paused().await, (false, 4, two), "with the epoch that runs");
+    assert_eq!(w.market.pause_decisions(c, 1).await.unwrap()[0].decision, "override");
+    // It does not pay still, and goes on to its end, where the renewal begins.
+    let last = priced_epoch(&w, 1_000, 1).await;
+    assert_eq!(w.state(me, c).await, ContractState::Completed);
+    assert_eq!(w.view(me, next.contract).await.start_epoch, Some(last.next()));
+    w.assert_all_sound().await;
+}
+
+async fn a_contract_whose_renewal_is_paid_is_not_paused_until_that_is_taken_back(store: Store) {
+    let w = World::with(store, costly(Unprofitable::Pause)).await;
+    chain_pays(&w).await;
+    for _ in 0..4 {
+        priced_epoch(&w, 1_000, 1_000_000).await;
+    }
+    let me = someone(1);
+    let c = w.lease(me, 1_000, 6).await;
+    priced_epoch(&w, 1_000, 1_000_000).await;
+    priced_epoch(&w, 1_000, 1_000_000).await;
+    w.fund(me, 10_000).await;
+    let quote = w.market.quote_renewal(me, c, 6).await.unwrap().id;
+    let market = &w.market;
+    let next = transact!(w.store, tx -> Result<_> => { market.buy(tx, me, quote).await }).unwrap();
+    assert_eq!(w.pay(next.contract).await, Paid::Follows);
+    for _ in 0..2 {
+        priced_epoch(&w, 0, 1).await;
+        assert_eq!(w.view(me, c).await.life.paused_since, None);
+    }
+    transact!(w.store, tx -> Result<_> => { market.cancel(tx, me, next.contract).await }).unwrap();
+    let told = priced_epoch(&w, 0, 1).await;
+    assert_eq!(w.view(me, c).await.life.paused_since, Some(EpochNumber(told.0 + 3)));
+    w.assert_all_sound().await;
+}
+
+/// The game: a price of today, to be taken back when the coin has become cheap and to be kept when it has become dear, for as long as
+/// nothing pays. It lasts no longer than the work that was left when the renewal was paid for.
+async fn buying_a_renewal_in_a_pause_does_not_pay(store: Store) {
+    let w = World::with(store, costly(Unprofitable::Pause)).await;
+    chain_pays(&w).await;
+    for _ in 0..4 {
+        priced_epoch(&w, 1_000, 1_000_000).await;
+    }
+    let me = someone(1);
+    let c = w.lease(me, 1_000, 6).await;
+    for _ in 0..6 {
+        priced_epoch(&w, 1_000, 1).await;
+    }
+    let view = w.view(me, c).await;
+    assert_eq!((view.life.paused_epochs, view.delivered), (2, Hashes(3_000 * EPOCH)));
+    let quote = w.market.quote_renewal(me, c, 6).await.unwrap();
+    w.fund(me, quote.price.minor).await;
+    let market = &w.market;
+    let next =
+        transact!(w.store, tx -> Result<_> => { market.buy(tx, me, quote.id).await }).unwrap();
+    assert_eq!(w.pay(next.contract).await, Paid::Follows);
+    let take_back = async || transact!(w.store, tx -> Result<_> => { market.cancel(tx, me, next.contract).await });
+    // It goes on not to pay. With the pause's last epoch the work that is left begins, and then what was bought.
+    for _ in 0..4 {
+        priced_epoch(&w, 1_000, 1).await;
+    }
+    assert_eq!(w.state(me, c).await, ContractState::Completed);
+    let e = refused(take_back().await);
+    assert!(matches!(e, MarketError::HasBegun), "{e}");
+    assert_eq!(w.holds(&Account::CustomerAvailable(me)).await, 0);
+    w.assert_all_sound().await;
+}
+
+/// The same game with a clock that the customer's bank stops.
+async fn a_renewal_is_not_taken_back_once_the_contract_before_it_was_disputed(store: Store) {
+    let w = World::with(store, costly(Unprofitable::Run)).await;
+    w.prove(1_000).await;
+    let me = someone(1);
+    let c = w.lease(me, 1_000, 3).await;
+    w.epoch_at(1_000).await;
+    w.epoch_at(1_000).await;
+    let quote = w.market.quote_renewal(me, c, 3).await.unwrap();
+    w.fund(me, quote.price.minor).await;
+    let market = &w.market;
+    let next =
+        transact!(w.store, tx -> Result<_> => { market.buy(tx, me, quote.id).await }).unwrap();
+    assert_eq!(w.pay(next.contract).await, Paid::Follows);
+    let take_back = async || transact!(w.store, tx -> Result<_> => { market.cancel(tx, me, next.contract).await });
+    say(&w, c, PaymentDispute::Open).await;
+    for _ in 0..5 {
+        w.epoch_at(1_000).await;
+        assert!(matches!(refused(take_back().await), MarketError::WrongState { .. }));
+    }
+    say(&w, c, PaymentDispute::Won).await;
+    assert!(matches!(refused(take_back().await), MarketError::WrongState { .. }), "nor then");
+    for _ in 0..3 {
+        w.epoch_at(1_000).await;
+    }
+    assert_eq!(w.state(me, c).await, ContractState::Completed);
+    assert_eq!(w.state(me, next.contract).await, ContractState::Active);
+    w.assert_all_sound().await;
+}
+
+async fn a_frozen_contract_is_not_renewed(store: Store) {
+    let (w, me, c) = paused_while_frozen(store).await;
+    let e = refused(w.market.quote_renewal(me, c, 3).await);
+    assert!(matches!(e, MarketError::WrongState { state: "frozen" }), "{e}");
+    w.fund(me, 10_000).await;
+    w.market.keep_running(me, c, true).await.unwrap();
+    w.market.wish(me, c, Some(10_000), false).await.unwrap();
+    priced_epoch(&w, 1_000, 1).await;
+    assert_eq!(w.market.contracts(me).await.unwrap().len(), 1);
+    say(&w, c, PaymentDispute::Won).await;
+    priced_epoch(&w, 1_000, 1).await;
+    assert_eq!(w.market.contracts(me).await.unwrap().len(), 2, "as soon as it goes on");
+    w.assert_all_sound().await;
+}
+
 async fn a_plan_that_runs_is_never_paused_and_nothing_is_ever_ended_for_it(store: Store) {
     let w = World::with(store, costly(Unprofitable::Run)).await;
     chain_pays(&w).await;
@@ -459,6 +604,11 @@ laws! {
         energy_above_all_that_was_earned_leaves_nothing_and_no_debt,
         energy_is_looked_up_once_for_an_epoch_however_many_were_paused_in_it,
         the_customer_may_have_an_unprofitable_contract_run,
+        a_renewal_that_is_paid_while_the_clock_stands_still_sets_it_going,
+        a_contract_whose_renewal_is_paid_is_not_paused_until_that_is_taken_back,
+        buying_a_renewal_in_a_pause_does_not_pay,
+        a_renewal_is_not_taken_back_once_the_contract_before_it_was_disputed,
+        a_frozen_contract_is_not_renewed,
         a_plan_that_runs_is_never_paused_and_nothing_is_ever_ended_for_it,
         settling_late_does_not_pick_the_price,
     ]

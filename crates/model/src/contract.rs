@@ -227,7 +227,8 @@ impl Contract {
         let spoken_for = self.spoken_for();
         let entitled = self.epoch_work.clone().min(less(&self.work, &spoken_for));
         let missing = less(&self.shortfall(epoch, &spoken_for), &entitled);
-        let above = floor(&(&self.epoch_work * self.terms.catch_up_bps), &int(10_000));
+        let round = if wrong == Some(Wrong::CatchUpRoundedUp) { ceil } else { floor };
+        let above = round(&(&self.epoch_work * self.terms.catch_up_bps), &int(10_000));
         match wrong {
             Some(Wrong::CatchUpUnbounded) => (entitled, missing),
             Some(Wrong::ShortfallForgotten) => (entitled, int(0)),

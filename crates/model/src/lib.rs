@@ -31,7 +31,7 @@ mod window;
 pub use books::{Account, Balances};
 pub use contract::{FppsTerms, Line, PauseTerms, Scheme, State, Terms};
 pub use meter::{MeterState, MeterTerms};
-pub use model::{Act, Input, Lane, Model, Shares, Standing, Word};
+pub use model::{Act, Input, Lane, Model, Shares, Standing, Word, part_of_surplus};
 pub use num_bigint::BigInt;
 pub use prices::{PriceRules, Report};
 pub use settlement::{SettlementLine, part_of_due};
@@ -86,6 +86,8 @@ wrong! {
     YoungestShortfallFirst,
     /// Shortfalls are made good without a bound.
     CatchUpUnbounded,
+    /// What may be made good of an epoch is rounded up.
+    CatchUpRoundedUp,
     /// The operator's own contracts stand among all others.
     OperatorNotLast,
     /// A contract begins an epoch late.
@@ -196,6 +198,8 @@ wrong! {
     PauseByTodaysPrice,
     /// Whoever wants to run although it does not pay is paused all the same.
     KeepForgotten,
+    /// A contract is paused although its renewal is paid for.
+    PausedThoughRenewed,
     /// Whoever wants to run while disputed is heard when that is settled.
     KeepHeardAfterThaw,
     /// The clock of a disputed contract goes on.

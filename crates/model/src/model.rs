@@ -24,6 +24,7 @@ pub use missed::Act;
 pub(crate) use missed::Missed;
 use num_bigint::BigInt;
 use pausing::Owed;
+pub use pausing::part_of_surplus;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Hashes of a terahash-day.

@@ -1,4 +1,4 @@
-//! Contracts whose owners have them run although they do not pay.
+//! Contracts whose owners have them run although they do not pay: who said so, and who has paid for a renewal ([`crate::renew`]).
 
 use crate::pages::Pages;
 use crate::{Result, life_sql};

@@ -83,6 +83,16 @@ fn rate(c: &Contract) -> u128 {
     c.epoch_work.0.min(c.work.saturating_sub(c.spoken_for()).0)
 }
 
+/// A paused contract's part of the surplus that all of them share, by what it would get, and what all would. Pure.
+///
+/// # Errors
+/// [`MarketError::Overflow`] where `all` is nothing, or a part more than all.
+pub fn part_of_surplus(shared: Hashes, rate: Hashes, all: Hashes) -> Result<Hashes> {
+    let (part, _) = mul_div_floor(shared.0, rate.0, all.0)
+        .map_err(|_| MarketError::Overflow("the work of paused contracts"))?;
+    Ok(Hashes(part))
+}
+
 /// What becomes of a lane's paused contracts in an epoch.
 pub(crate) struct Paused<'a> {
     epoch: EpochNumber,
@@ -149,14 +159,14 @@ impl<'a> Paused<'a> {
         if self.work.0 == 0 {
             return Ok(());
         }
-        let part = mul_div_floor(self.shared, rate(c), self.work.0);
-        let (part, _) = part.map_err(|_| MarketError::Overflow("the work of paused contracts"))?;
-        if part == 0 {
+        let (shared, all) = (Hashes(self.shared), Hashes(self.work.0));
+        let hashes = part_of_surplus(shared, Hashes(rate(c)), all)?;
+        if hashes == Hashes::ZERO {
             return Ok(());
         }
         let new = NewOwed {
             kind: Kind::Paused,
-            hashes: Hashes(part),
+            hashes,
             state: Kind::Paused.name(),
             fee: Bps::ZERO,
             energy_micro: c.life.rules.energy_usd_micro_per_th_day,

@@ -2,11 +2,12 @@
 
 use super::{BlockState, Model, TERAHASH_DAY};
 use crate::books::Account;
-use crate::contract::State;
+use crate::contract::{NOT_YET, State};
 use crate::numbers::{ceil, floor, int, less, power_of_two, sum};
 use crate::window::units_of;
 use crate::{Id, Wrong};
 use num_bigint::BigInt;
+use std::collections::BTreeSet;
 
 /// Blocks whose pay is averaged.
 const PAY_BLOCKS: usize = 144;
@@ -38,6 +39,18 @@ impl Owed {
         let payer = Account::Loss;
         Owed { contract, epoch, hashes, energy_micro: 0, fee_bps, payer, paid, is_final: false }
     }
+}
+
+/// What of a surplus that contracts in a pause share is one's that would get `rate` of `all`.
+#[must_use]
+pub fn part_of_surplus(
+    shared: &BigInt,
+    rate: &BigInt,
+    all: &BigInt,
+    wrong: Option<Wrong>,
+) -> BigInt {
+    let round = if wrong == Some(Wrong::PausedPartRoundedUp) { ceil } else { floor };
+    round(&(shared * rate), all)
 }
 
 impl Model {
@@ -78,11 +91,12 @@ impl Model {
             .collect();
         let all = sum(still.iter().map(|(_, rate)| rate));
         let shared = surplus.min(all.clone());
-        let up = self.wrong == Some(Wrong::PausedPartRoundedUp);
-        let round = if up { ceil } else { floor };
         let mut new = Vec::new();
         for (c, rate) in still {
-            let part = if all == int(0) { int(0) } else { round(&(&shared * rate), &all) };
+            let part = match all == int(0) {
+                true => int(0),
+                false => part_of_surplus(&shared, &rate, &all, self.wrong),
+            };
             if part > int(0) {
                 new.push(Owed {
                     contract: c.id,
@@ -109,10 +123,21 @@ impl Model {
         }
     }
 
+    /// Contracts whose owners want them to run: who said so, and who has paid for what begins at their end.
+    fn kept(&self) -> BTreeSet<Id> {
+        let renews = self.wrong != Some(Wrong::PausedThoughRenewed);
+        let follow = self.contracts.values().filter(|c| c.state == State::Running && renews);
+        let followed = follow.filter(|c| c.start == NOT_YET).filter_map(|c| c.follows);
+        let said = self.contracts.values().filter(|c| c.keeps).map(|c| c.id);
+        said.chain(followed).collect()
+    }
+
     /// With the epoch ends the pause of those whose owners want them to run.
     pub(super) fn heed_owners(&mut self, epoch: u64) {
         let waits = self.wrong == Some(Wrong::KeepHeardAfterThaw);
-        for c in self.contracts.values_mut().filter(|c| c.state == State::Running && c.keeps) {
+        let kept = self.kept();
+        let running = self.contracts.values_mut().filter(|c| c.state == State::Running);
+        for c in running.filter(|c| kept.contains(&c.id)) {
             if c.is_paused(epoch) && !(waits && c.is_frozen(epoch)) {
                 c.paused_since = None;
             }
@@ -133,6 +158,7 @@ impl Model {
         let paid: u64 = blocks.iter().map(|(subsidy, fees, _)| subsidy + fees).sum();
         let average = int(paid / blocks.len() as u64);
         let pays = floor(&(average * TERAHASH_DAY), &int(*work));
+        let kept_on = self.kept();
         for id in running {
             let (coin, wrong) = (int(self.lane.coin), self.wrong);
             let Some(c) = self.contracts.get_mut(id) else { continue };
@@ -152,7 +178,7 @@ impl Model {
             };
             let earns = earns * 10_000;
             let is_below = earns < &costs * (10_000 - h);
-            if is_below && c.paused_since.is_none() && !c.keeps {
+            if is_below && c.paused_since.is_none() && !kept_on.contains(id) {
                 let notice = if wrong == Some(Wrong::PausedAtOnce) { 0 } else { terms.notice };
                 c.paused_since = Some(epoch + 1 + notice);
             } else if earns >= costs * (10_000 + h) {

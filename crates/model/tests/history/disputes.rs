@@ -11,11 +11,13 @@ pub(super) struct Disputes {
     random: Random,
     number: u64,
     open: Vec<(AccountId, ContractId, u64)>,
+    /// One about a contract that stood still for its plan before, which is won once its owner wants it to run.
+    paused: Option<(AccountId, ContractId, u64)>,
 }
 
 impl Disputes {
     pub(super) fn new(seed: u64) -> Disputes {
-        Disputes { random: Random(seed ^ 0xd15b_07ed), number: 0, open: Vec::new() }
+        Disputes { random: Random(seed ^ 0xd15b_07ed), number: 0, open: Vec::new(), paused: None }
     }
 
     fn chance(&mut self, percent: u64) -> bool {
@@ -24,6 +26,41 @@ impl Disputes {
 }
 
 impl History {
+    /// A contract that is paused, frozen meanwhile, and thawed soon after its owner has said that it is to run: chance alone hardly ever
+    /// puts the three in this order.
+    pub(super) async fn dispute_paused(&mut self) {
+        if let Some((account, id, number)) = self.disputes.paused.take() {
+            if self.kept.contains(&id) {
+                self.figures.thawed += 1;
+                self.say(id, number, PaymentDispute::Won, Word::Stands).await;
+            } else if self.disputes.chance(15) {
+                self.settle(account, id, number).await;
+            } else {
+                self.disputes.paused = Some((account, id, number));
+            }
+            return;
+        }
+        let newest = self.contracts.len().min(RUNNING_MAX);
+        let now = self.w.now();
+        for (account, id) in self.contracts[self.contracts.len() - newest..].to_vec() {
+            let view = self.w.market.contract(account, id).await.unwrap();
+            let is_paused = view.life.paused_since.is_some_and(|since| since <= now);
+            let is_free = view.life.frozen_since.is_none() && !self.kept.contains(&id);
+            if view.state == ContractState::Active
+                && is_paused
+                && is_free
+                && self.disputes.chance(20)
+            {
+                self.disputes.number += 1;
+                let number = self.disputes.number;
+                self.figures.disputed += 1;
+                self.say(id, number, PaymentDispute::Open, Word::Disputed).await;
+                self.disputes.paused = Some((account, id, number));
+                return;
+            }
+        }
+    }
+
     pub(super) async fn dispute(&mut self) {
         for (account, id, number) in std::mem::take(&mut self.disputes.open) {
             if self.disputes.chance(20) {

@@ -3,8 +3,8 @@
 use super::History;
 use super::lane::{maintenance, scheme};
 use crate::world::someone;
-use gruve_market::Result;
 use gruve_market::metered::NoticeKind;
+use gruve_market::{Result, Scheme};
 use gruve_model::{Input, MeterTerms};
 use gruve_store::transact;
 use gruve_units::Hashrate;
@@ -22,7 +22,8 @@ impl History {
             self.fund(account, 0, minor).await;
         }
         if self.chance(15) {
-            let at = LEASES + usize::try_from(self.below(3)).unwrap();
+            let asked = if self.is_fat() { [0, 1, 1, 2] } else { [0, 1, 2, 2] };
+            let at = LEASES + asked[usize::try_from(self.below(4)).unwrap()];
             let plan = self.w.market.config().plans[at].clone();
             let rate = 300 * (1 + u128::from(self.below(4)));
             let started = transact!(self.w.store, tx -> Result<_> => {
@@ -45,6 +46,7 @@ impl History {
                     self.inputs.push(Input::Started(new, owner, terms, now));
                     self.metered.push((account, id));
                     self.figures.metered += 1;
+                    self.figures.fpps += u64::from(plan.scheme == Scheme::Fpps);
                 }
             }
         }

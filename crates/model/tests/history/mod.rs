@@ -31,6 +31,9 @@ const RUNNING_MAX: usize = 14;
 
 /// The lane's jobs are for the height of their epoch's number, those of the merge-mined chain so much higher.
 const AUX_HEIGHT: u64 = 5_000;
+/// Epochs of a season. In its first half the operator keeps the reserves that FPPS is paid from full, so that it is sold; in the other
+/// he takes out of them what he may, so that they are used up while those who bought still work.
+const SEASON: u64 = 32;
 const SOURCES: [&str; 3] = ["one", "three", "two"];
 
 /// What happened up to a moment, and what the market showed then.
@@ -74,6 +77,10 @@ pub(crate) struct Figures {
     pub(crate) charged_back: u64,
     /// Contracts that were to run although they did not pay.
     pub(crate) kept: u64,
+    /// Contracts under FPPS, of both kinds.
+    pub(crate) fpps: u64,
+    /// Renewals that were paid for while the contract stood still.
+    pub(crate) renewed_paused: u64,
 }
 
 struct Block {
@@ -167,6 +174,11 @@ impl History {
         self.below(100) < percent
     }
 
+    /// Whether the reserves that FPPS is paid from are kept full ([`SEASON`]).
+    pub(super) fn is_fat(&self) -> bool {
+        (self.w.now().0 - world::FIRST) % SEASON < SEASON / 2
+    }
+
     pub(super) async fn account(&mut self) {
         if self.chance(20) {
             // Cut off at some point: what was begun is rolled back.
@@ -185,9 +197,11 @@ impl History {
             self.sell().await;
         }
         self.renew().await;
+        self.renew_paused().await;
         self.choose().await;
         self.act().await;
         self.dispute().await;
+        self.dispute_paused().await;
         self.keep_running().await;
         self.by_meter().await;
         self.own_schemes().await;

@@ -8,6 +8,11 @@ use gruve_model::Input;
 use gruve_store::transact;
 use gruve_units::{Amount, Clock};
 
+/// More than the plans' floors.
+const PLENTY: i64 = 50_000_000;
+/// Less than what the epochs between two settlements are paid.
+const LITTLE: i64 = 40_000;
+
 impl History {
     pub(super) async fn capital(&mut self, asset: usize, minor: i64) -> bool {
         self.number += 1;
@@ -36,19 +41,23 @@ impl History {
         self.capital(asset, minor).await;
     }
 
-    /// The operator takes out of a reserve what he may, or fills it again.
+    /// The operator fills the reserves, or takes out of them what he may, by the season: FPPS is sold only while both are full, which
+    /// hardly ever happened when each was filled and emptied by chance.
     pub(super) async fn reserves(&mut self) {
         for asset in 0..2 {
-            if self.chance(3) {
-                self.fill_reserve(asset).await;
-            } else if self.chance(8) {
-                let there = self.holds(&Account::FppsReserve, asset).await;
-                let left = i64::try_from(self.below(40_000)).unwrap();
-                if there > left {
-                    self.capital(asset, left - there).await;
+            let there = self.holds(&Account::FppsReserve, asset).await;
+            if self.is_fat() {
+                if there < PLENTY {
+                    self.fill_reserve(asset).await;
                 }
+                continue;
             }
-            if self.holds(&Account::FppsReserve, asset).await < 40_000 && self.chance(70) {
+            let left = i64::try_from(self.below(LITTLE.unsigned_abs())).unwrap();
+            if there > left && self.chance(50) {
+                self.capital(asset, left - there).await;
+            }
+            let is_low = self.holds(&Account::FppsReserve, asset).await < LITTLE;
+            if is_low && self.chance(70) {
                 self.bleed(asset).await;
             }
         }

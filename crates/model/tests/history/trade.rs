@@ -10,6 +10,11 @@ use gruve_model::{Act, Input};
 use gruve_store::transact;
 use gruve_units::{AccountId, Amount, Clock, ContractId, EpochNumber, Hashrate};
 
+/// The plans that are asked for, each as often as it stands here.
+const ASKED: [usize; 10] = [0, 1, 1, 2, 3, 4, 4, 5, 5, 5];
+/// While FPPS can be had.
+const ASKED_FAT: [usize; 10] = [0, 1, 2, 2, 2, 3, 4, 5, 5, 5];
+
 impl History {
     pub(super) async fn fund(&mut self, account: AccountId, asset: usize, minor: u64) {
         self.number += 1;
@@ -23,7 +28,9 @@ impl History {
 
     pub(super) async fn sell(&mut self) {
         let account = someone(u8::try_from(self.below(4)).unwrap());
-        let which = [0, 0, 1, 1, 2, 2, 3, 4, 5, 5][usize::try_from(self.below(10)).unwrap()];
+        // What cannot be sold in every season is asked for most in its own.
+        let ask = if self.is_fat() { ASKED_FAT } else { ASKED };
+        let which = ask[usize::try_from(self.below(ask.len() as u64)).unwrap()];
         let plan = self.w.market.config().plans[which].clone();
         // Few rates, so that remainders tie.
         let rate = [300, 300, 900, 1_800][usize::try_from(self.below(4)).unwrap()];
@@ -44,7 +51,7 @@ impl History {
         self.order(account, &plan, rate, term, bought).await;
     }
 
-    /// What becomes of an order: nearly always it is paid.
+    /// What becomes of an order: nearly always it is paid; whether it is.
     async fn order(
         &mut self,
         account: AccountId,
@@ -52,7 +59,7 @@ impl History {
         rate: u128,
         term: u64,
         bought: Purchase,
-    ) {
+    ) -> bool {
         let market = self.w.market.clone();
         let (id, price) = (bought.contract, u64::try_from(bought.due.minor).unwrap());
         let terms = model_terms(plan, rate, term);
@@ -63,7 +70,9 @@ impl History {
         }
         self.contracts.push((account, id));
         self.figures.contracts += 1;
-        if self.chance(85) {
+        self.figures.fpps += u64::from(plan.scheme == Scheme::Fpps);
+        let is_paid = self.chance(85);
+        if is_paid {
             self.fund(account, asset, price).await;
             self.w.pay(id).await;
             self.inputs.push(Input::Paid(id.to_bytes(), self.w.now().0));
@@ -72,6 +81,7 @@ impl History {
                 .unwrap();
             self.inputs.push(Input::Expired(id.to_bytes()));
         }
+        is_paid
     }
 
     /// Customers, and owners of machines, take out what they can.
@@ -119,6 +129,11 @@ impl History {
         let newest = self.contracts.len().min(RUNNING_MAX) as u64;
         let at = self.contracts.len() - 1 - usize::try_from(self.below(newest)).unwrap();
         let (account, id) = self.contracts[at];
+        self.renew_one(account, id).await;
+    }
+
+    /// Whether it was renewed, and that paid.
+    pub(super) async fn renew_one(&mut self, account: AccountId, id: ContractId) -> bool {
         let view = self.w.market.contract(account, id).await.unwrap();
         let plan =
             self.w.market.config().plans.iter().find(|p| p.id == view.plan).cloned().unwrap();
@@ -127,18 +142,18 @@ impl History {
         let market = self.w.market.clone();
         let Ok(quote) = market.quote_renewal(account, id, term).await else {
             self.figures.refused += 1;
-            return;
+            return false;
         };
         let bought = transact!(self.w.store, tx -> Result<_> => {
             market.buy(tx, account, quote.id).await
         });
         let Ok(bought) = bought else {
             self.figures.refused += 1;
-            return;
+            return false;
         };
         self.renews = Some(id);
-        self.order(account, &plan, view.hashrate.0, term, bought).await;
         self.figures.renewed += 1;
+        self.order(account, &plan, view.hashrate.0, term, bought).await
     }
 
     /// The operator idles machines for some epochs, by his own record.
