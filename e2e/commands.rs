@@ -248,6 +248,8 @@ fn hosting_papers(key: &ed25519_dalek::SigningKey) -> (SignedTerms, HostingState
         until_epoch: None,
         end_rule: Some(hosting::END_RULE.into()),
         back: None,
+        earnings_fee_bps: Some(100),
+        earnings_rule: Some(hosting::EARNINGS_RULE.into()),
     };
     let bytes = terms.canonical().unwrap();
     let signature = gruve_statement::terms::sign(key, &gruve_statement::terms::hash(&bytes));

@@ -400,6 +400,7 @@ async fn make_offer(parts: &Parts, o: OfferArgs) -> Result<ContractId, String> {
         level: Bps::new(o.level).ok_or("--level: write 0 to 10000")?,
         term_epochs: 0,
         minimum_payout_minor: 0,
+        earnings_fee: Some(lane.outside_fee_bps),
     };
     let price = minor(o.price_asset.unwrap_or(o.asset), &o.price)?;
     parts.hosting.offer(m.machine, account, terms, price).await.map_err(text)

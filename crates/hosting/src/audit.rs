@@ -18,7 +18,7 @@ use gruve_farm::MachineOwner;
 use gruve_ledger::Account;
 use gruve_statement::hosting::{HostingChecker, HostingPosition};
 use gruve_store::{Tx, params};
-use gruve_units::{AccountId, Asset, ContractId, EpochNumber, MachineId};
+use gruve_units::{AccountId, Asset, Bps, ContractId, EpochNumber, MachineId};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Findings kept at most; more of the same tell nothing new.
@@ -193,6 +193,7 @@ impl Hosting {
             ((terms.price_asset, terms.price_minor) == (c.price.asset, c.price.minor), "price"),
             (terms.term_epochs.unwrap_or(0) == t.term_epochs, "term"),
             (minimum == t.minimum_payout_minor, "minimum payout"),
+            (terms.earnings_fee_bps == t.earnings_fee.map(Bps::get), "fee on earnings"),
             (plan.0.as_deref() == c.plan.as_ref().map(|p| p.id.as_str()), "plan"),
             (plan.1 == c.plan.as_ref().map(|p| p.version), "plan's version"),
             (by_itself == c.term_end.map(|e| e.0), "end of the term"),

@@ -4,7 +4,8 @@ use crate::charge::{Carry, Rates};
 use crate::{HostingError, Result};
 use gruve_farm::Inventory;
 use gruve_statement::hosting::{
-    Back, END_RULE, ENERGY_RULE, EndedBy, FEE_RULE, HOSTING_TERMS, HostingTerms, LEVEL_RULE,
+    Back, EARNINGS_RULE, END_RULE, ENERGY_RULE, EndedBy, FEE_RULE, HOSTING_TERMS, HostingTerms,
+    LEVEL_RULE,
 };
 use gruve_store::{FromValue, Kind, Row, Storable, Unfit, Value};
 use gruve_units::{
@@ -119,6 +120,8 @@ pub struct OfferTerms {
     pub term_epochs: u64,
     /// Earnings go to the payout address once so many minor units of the lane's own coin wait for it.
     pub minimum_payout_minor: i64,
+    /// What the operator keeps of what it earns, at most; none in contracts from before it was agreed: the lane's fee then.
+    pub earnings_fee: Option<Bps>,
 }
 
 /// What is left of a term that is handed on.
@@ -196,6 +199,8 @@ impl OfferTerms {
             until_epoch: rest.map(|r| r.until.0),
             end_rule: Some(END_RULE.to_owned()),
             back: rest.map_or_else(|| self.back(price), |r| r.back),
+            earnings_fee_bps: self.earnings_fee.map(Bps::get),
+            earnings_rule: self.earnings_fee.map(|_| EARNINGS_RULE.to_owned()),
         };
         terms.canonical().map_err(|_| HostingError::BadTerms("they cannot be written"))
     }
@@ -252,6 +257,8 @@ pub struct Contract {
     pub address: Address,
     /// When it was offered.
     pub offered_at: Timestamp,
+    /// When the account agreed to take what another owner offers it.
+    pub agreed_at: Option<Timestamp>,
     /// When it was accepted.
     pub accepted_at: Option<Timestamp>,
     /// Its first epoch.
@@ -344,6 +351,7 @@ impl Contract {
                 level: row.get("level_bps")?,
                 term_epochs: row.get("term_epochs")?,
                 minimum_payout_minor: row.get("minimum_minor")?,
+                earnings_fee: row.get("earnings_fee_bps")?,
             },
             price: Amount::new(row.get("price_asset")?, row.get("price_minor")?),
             replaces: row.get("replaces")?,
@@ -354,6 +362,7 @@ impl Contract {
                 next: next.zip(row.get("next_address_from")?),
             },
             offered_at: row.get("offered_at")?,
+            agreed_at: row.get("agreed_at")?,
             accepted_at: row.get("accepted_at")?,
             from: row.get("from_epoch")?,
             until: row.get("to_epoch")?,

@@ -5,7 +5,9 @@
 //! | event | one transaction |
 //! |---|---|
 //! | [`Hosting::offer`], [`Hosting::offer_transfer`] | an offer of the operator's, or of the present owner's, to one account |
+//! | [`Hosting::agree_in`] | what an owner offers is agreed; the caller has it wait before it is accepted |
 //! | [`Hosting::accept`] | price paid, owner changes at an epoch's border ahead, certificate issued, contract before ended there |
+//! | a settlement begins ([`Hosting::agreed_fees`]) | nothing: it is told what may be kept of owners' earnings |
 //! | a settlement ([`Hosting::bill`], within its transaction) | energy, hosting fee and service-level credit since the last bill; postings |
 //! | [`Hosting::payables`], [`Hosting::begin_payment`], [`Hosting::end_payment`] | what was earned goes to the owner's address, asked for once |
 //! | [`Hosting::set_in_block_in`] | later jobs of the machine pay its owner in the coinbase itself, or no longer |
@@ -28,6 +30,7 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
+mod address;
 mod audit;
 mod behind;
 mod billing;
@@ -37,7 +40,9 @@ mod contract;
 mod dispute;
 mod ends;
 mod error;
+mod fees;
 pub mod footprint;
+mod handing;
 pub mod honesty;
 mod in_block;
 mod order;
@@ -51,6 +56,7 @@ mod trim;
 pub mod uptime;
 mod view;
 
+pub use address::ADDRESS_WAIT;
 pub use audit::HostingAudit;
 pub use billing::{ARREARS_MAX, BILLS_MAX, Bill, Settled};
 pub use certificate::{Certificate, CertificateError, Signed};
@@ -66,7 +72,7 @@ pub use in_block::{BlockFee, IN_BLOCK_MAX, InBlock, OWN_BLOCKS_AUDITED, OwnBlock
 pub use order::{Order, Ordered, PaidOrder, Reserved, STOCK_COUNTED_MAX, UNPAID_MAX};
 pub use parts::{PART_LEAST_BPS, PARTS_MAX, Part, Split};
 pub use payable::{Payable, Payment};
-pub use service::{ADDRESS_WAIT, CONTRACTS_MAX, Hosting};
+pub use service::{CONTRACTS_MAX, Hosting};
 pub use track::{HostedTrack, TRACKED_MAX};
 pub use view::{CLAIM_EPOCHS, HostedMachine};
 
@@ -127,6 +133,18 @@ pub const MIGRATIONS: &[Migration] = &[
         name: "parts",
         sqlite: include_str!("../migrations/0009_parts.sqlite.sql"),
         postgres: include_str!("../migrations/0009_parts.postgres.sql"),
+    },
+    Migration {
+        number: 10,
+        name: "earnings_fee",
+        sqlite: include_str!("../migrations/0010_earnings_fee.sqlite.sql"),
+        postgres: include_str!("../migrations/0010_earnings_fee.postgres.sql"),
+    },
+    Migration {
+        number: 11,
+        name: "agreed",
+        sqlite: include_str!("../migrations/0011_agreed.sqlite.sql"),
+        postgres: include_str!("../migrations/0011_agreed.postgres.sql"),
     },
 ];
 

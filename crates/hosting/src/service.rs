@@ -1,9 +1,8 @@
-//! Offers, acceptances, ends: how a machine comes to an owner, to another, and back.
+//! Offers and acceptances: how a machine comes to an owner. On to another: [`crate::handing`]; back: [`crate::ends`].
 
 use crate::Order;
 use crate::certificate::{self, Certificate, CertificateError, Signed};
 use crate::contract::{Contract, HostingState, OfferTerms, Rest, sha256};
-use crate::parts::{self, Part};
 use crate::sql;
 use crate::{HostingError, MIGRATIONS, Result};
 use ed25519_dalek::SigningKey;
@@ -12,20 +11,13 @@ use gruve_ledger::{Account, Entry};
 use gruve_statement::hosting::EndedBy;
 use gruve_store::{Store, Tx, params, transact};
 use gruve_units::{
-    AccountId, Amount, Asset, Clock, ContractId, Duration, Entropy, EpochNumber, MachineId,
-    Timestamp,
+    AccountId, Amount, Clock, ContractId, Entropy, EpochNumber, MachineId, Timestamp,
 };
 use std::fmt;
 use std::sync::Arc;
 
 /// Hosting contracts of an account at most, open offers to it included: what a large hall holds.
 pub const CONTRACTS_MAX: i64 = 5_000;
-
-/// How long a new payout address waits, so that whoever has stolen a session is noticed before coins leave.
-pub const ADDRESS_WAIT: Duration = Duration::from_secs(86_400);
-
-/// Bytes of an address at most.
-const ADDRESS_BYTES_MAX: usize = 128;
 
 /// What a certificate says, or why it is not believed.
 pub(crate) type Checked = std::result::Result<Certificate, CertificateError>;
@@ -125,63 +117,6 @@ impl Hosting {
         })
     }
 
-    /// The present owner offers a machine to another account, with the contract as it is; the price, if any,
-    /// goes to the owner when the other accepts. A leased machine may be handed on as it may be kept; of a term, what
-    /// is left of it then.
-    ///
-    /// # Errors
-    /// [`HostingError::NoContract`], [`HostingError::NotYours`], [`HostingError::SameOwner`],
-    /// [`HostingError::OfferOpen`], [`HostingError::TooMany`].
-    pub async fn offer_transfer(
-        &self,
-        owner: AccountId,
-        contract: ContractId,
-        to: AccountId,
-        price: Amount,
-    ) -> Result<ContractId> {
-        transact!(self.store, tx -> Result<_> => {
-            self.offer_transfer_in(tx, owner, contract, to, price).await
-        })
-    }
-
-    /// [`Hosting::offer_transfer`] within the caller's transaction. Who asks for the owner has to know that it is
-    /// the owner: what is handed on for nothing is gone.
-    ///
-    /// # Errors
-    /// As [`Hosting::offer_transfer`].
-    pub async fn offer_transfer_in(
-        &self,
-        tx: &mut Tx,
-        owner: AccountId,
-        contract: ContractId,
-        to: AccountId,
-        price: Amount,
-    ) -> Result<ContractId> {
-        if owner == to {
-            return Err(HostingError::SameOwner);
-        }
-        let old = own(find(tx, contract).await?, owner)?;
-        if !old.runs_beyond(self.farm.next_border(&old.lane)?) {
-            return Err(HostingError::NotYours);
-        }
-        if old.is_frozen {
-            return Err(HostingError::Disputed);
-        }
-        let back = old.agreed()?.back;
-        let rest = old.term_end.map(|until| Rest { until, back });
-        let new = NewOffer {
-            machine: old.machine,
-            to,
-            terms: OfferTerms { term_epochs: 0, ..old.terms },
-            price,
-            replaces: Some(old.id),
-            rest,
-            order: None,
-            state: HostingState::Offered,
-        };
-        self.insert_offer(tx, &new).await
-    }
-
     pub(crate) async fn insert_offer(&self, tx: &mut Tx, new: &NewOffer<'_>) -> Result<ContractId> {
         let NewOffer { machine, to, terms, price, replaces, rest, order, state } = *new;
         let thing = self.farm.inventory_of(tx, machine).await?;
@@ -222,7 +157,8 @@ impl Hosting {
             order.map(|o| o.plan.id.clone()),
             order.map(|o| o.plan.version),
             order.and_then(|o| o.request_key.clone()),
-            rest.map(|r| r.until)
+            rest.map(|r| r.until),
+            terms.earnings_fee
         ];
         match tx.execute(sql::INSERT_CONTRACT, &given).await? {
             0 => Err(HostingError::OfferOpen),
@@ -272,7 +208,8 @@ impl Hosting {
         transact!(self.store, tx -> Result<_> => { self.accept_in(tx, account, contract).await })
     }
 
-    /// [`Hosting::accept`] within the caller's transaction. Whether the price may leave the account is for the
+    /// [`Hosting::accept`] within the caller's transaction. Whether what another owner offers has waited long enough since it
+    /// was agreed ([`Hosting::agree_in`]), and whether the price may leave the account is for the
     /// caller to find out, in the same transaction: this room knows of balances, not of what guards them.
     ///
     /// # Errors
@@ -337,41 +274,6 @@ impl Hosting {
         Ok(Some(until))
     }
 
-    /// A contract of the account within a transaction, and who gets its price: the owner that offers the machine,
-    /// the house where there is none.
-    ///
-    /// # Errors
-    /// [`HostingError::NoContract`].
-    pub async fn offered(
-        &self,
-        tx: &mut Tx,
-        account: AccountId,
-        contract: ContractId,
-    ) -> Result<(Contract, Option<AccountId>)> {
-        let offer = own(find(tx, contract).await?, account)?;
-        let seller = match offer.replaces {
-            Some(old) => Some(find(tx, old).await?.account),
-            None => None,
-        };
-        Ok((offer, seller))
-    }
-
-    /// What went from customers to other customers for machines since an instant, in minor units of an asset: an
-    /// account's part, and everybody's.
-    ///
-    /// # Errors
-    /// The database's.
-    pub async fn handed_over_since(
-        &self,
-        tx: &mut Tx,
-        account: AccountId,
-        asset: Asset,
-        since: Timestamp,
-    ) -> Result<(i64, i64)> {
-        let row = tx.fetch_one(sql::HANDED_OVER, &params![asset, since, account]).await?;
-        Ok((row.get("own")?, row.get("everybody")?))
-    }
-
     async fn pay_price(
         &self,
         tx: &mut Tx,
@@ -431,64 +333,6 @@ impl Hosting {
         let given = params![c.machine, number, c.id, text, hash, signature];
         tx.execute(sql::INSERT_CERTIFICATE, &given).await?;
         Ok(())
-    }
-
-    /// Sets where an owner's coins go. The first address counts at once, a change after [`ADDRESS_WAIT`]. The
-    /// caller has checked that it is an address of the chain. Gives from when on it counts.
-    ///
-    /// # Errors
-    /// [`HostingError::NoContract`], [`HostingError::NotNow`], [`HostingError::BadTerms`].
-    pub async fn set_address(
-        &self,
-        account: AccountId,
-        contract: ContractId,
-        address: &str,
-    ) -> Result<Timestamp> {
-        transact!(self.store, tx -> Result<_> => {
-            self.set_address_in(tx, account, contract, (address, &[]), Duration::ZERO).await
-        })
-    }
-
-    /// [`Hosting::set_address`] within the caller's transaction, where a first address waits, too, with partners who share
-    /// what blocks pay to it: those of before share no more, once it counts.
-    ///
-    /// # Errors
-    /// As [`Hosting::set_address`].
-    pub async fn set_address_in(
-        &self,
-        tx: &mut Tx,
-        account: AccountId,
-        contract: ContractId,
-        (address, partners): (&str, &[Part]),
-        wait: Duration,
-    ) -> Result<Timestamp> {
-        let is_one = |a: &str| !a.is_empty() && a.len() <= ADDRESS_BYTES_MAX && a.is_ascii();
-        if !is_one(address) || !partners.iter().all(|p| is_one(&p.address)) {
-            return Err(HostingError::BadTerms("this is no address"));
-        }
-        let parts = parts::whole(address, partners)?;
-        let now = self.clock.now();
-        let c = own(find(tx, contract).await?, account)?;
-        // What an ended contract's work still earns goes to the address too.
-        if !matches!(c.state, HostingState::Active | HostingState::Closing) {
-            return Err(HostingError::NotNow(c.state.name()));
-        }
-        let (given, from) = match c.address.at(now) {
-            None if wait.is_zero() => {
-                (params![contract, Some(address), None::<String>, None::<Timestamp>], now)
-            }
-            None => {
-                let from = now.plus(wait);
-                (params![contract, None::<String>, Some(address.to_owned()), Some(from)], from)
-            }
-            Some(old) => {
-                let from = now.plus(ADDRESS_WAIT);
-                (params![contract, Some(old), Some(address.to_owned()), Some(from)], from)
-            }
-        };
-        tx.execute(sql::SET_NEXT_ADDRESS, &given).await?;
-        parts::set(tx, contract, (now, from), &parts).await?;
-        Ok(from)
     }
 
     /// A contract of the account; of anybody for the operator (`None`).

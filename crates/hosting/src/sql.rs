@@ -7,7 +7,7 @@ macro_rules! contracts {
              fee_minor_per_day, level_bps, price_asset, price_minor, replaces, terms, terms_hash, address, \
              next_address, next_address_from, offered_at, accepted_at, from_epoch, to_epoch, billed_to, \
              energy_carry, fee_carry, arrears, bills, term_epochs, minimum_minor, plan, plan_version, terms_key, \
-             terms_signature, term_end, ended_by, ended_at, back_minor, (SELECT COUNT(*) FROM hosting_disputes d \
+             terms_signature, term_end, ended_by, ended_at, back_minor, earnings_fee_bps, agreed_at, (SELECT COUNT(*) FROM hosting_disputes d \
              WHERE d.contract = hosting_contracts.id AND d.state = 'open') AS disputes FROM hosting_contracts ",
             $rest
         )
@@ -17,10 +17,10 @@ macro_rules! contracts {
 gruve_store::statements! {
     INSERT_CONTRACT = "INSERT INTO hosting_contracts (id, machine, lane, account, state, kind, scheme, pay_from, \
         asset, energy_minor_per_kwh, fee_minor_per_day, level_bps, price_asset, price_minor, replaces, terms, \
-        terms_hash, offered_at, term_epochs, minimum_minor, plan, plan_version, request_key, term_end, energy_carry, \
-        fee_carry, arrears, bills) \
+        terms_hash, offered_at, term_epochs, minimum_minor, plan, plan_version, request_key, term_end, \
+        earnings_fee_bps, energy_carry, fee_carry, arrears, bills) \
         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, \
-        $18, $19, $20, $21, $22, $23, $24, 0, 0, 0, 0) ON CONFLICT DO NOTHING";
+        $18, $19, $20, $21, $22, $23, $24, $25, 0, 0, 0, 0) ON CONFLICT DO NOTHING";
     OF_REQUEST = contracts!("WHERE account = $1 AND request_key = $2");
     CONTRACT = contracts!("WHERE id = $1");
     OF_ACCOUNT = contracts!("WHERE account = $1 ORDER BY offered_at DESC, id DESC LIMIT $2");
@@ -51,6 +51,12 @@ gruve_store::statements! {
     ACCEPT = "UPDATE hosting_contracts SET state = 'active', accepted_at = $2, from_epoch = $3, address = $4, \
         terms_key = $5, terms_signature = $6, to_epoch = $7, term_end = $7 \
         WHERE id = $1 AND (state = 'offered' OR state = 'ordered')";
+    AGREE = "UPDATE hosting_contracts SET agreed_at = $2 WHERE id = $1 AND state = 'offered' AND agreed_at IS NULL";
+    /// Offers of an owner's.
+    DROP_HANDED = "UPDATE hosting_contracts SET state = 'withdrawn' WHERE state = 'offered' AND replaces IN \
+        (SELECT id FROM hosting_contracts WHERE account = $1)";
+    DROP_AGREED = "UPDATE hosting_contracts SET agreed_at = NULL WHERE account = $1 AND state = 'offered' \
+        AND agreed_at IS NOT NULL";
     HANDED_OVER = "SELECT \
         CAST(COALESCE(SUM(CASE WHEN account = $3 THEN price_minor ELSE 0 END), 0) AS BIGINT) AS own, \
         CAST(COALESCE(SUM(price_minor), 0) AS BIGINT) AS everybody \
@@ -87,6 +93,11 @@ gruve_store::statements! {
         VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (account, lane, asset) DO UPDATE SET \
         minor = excluded.minor, n = excluded.n, pending_minor = excluded.pending_minor, \
         pending_address = excluded.pending_address";
+
+    /// The lowest that an account has agreed to with a contract of the lane that runs, or whose last epoch is not before one.
+    AGREED_FEES = "SELECT account, CAST(MIN(earnings_fee_bps) AS BIGINT) AS bps FROM hosting_contracts \
+        WHERE lane = $1 AND earnings_fee_bps IS NOT NULL AND (state = 'active' OR state = 'closing' \
+        OR (state = 'ended' AND to_epoch >= $2)) GROUP BY account";
 
     PUT_IN_BLOCK = "INSERT INTO hosting_in_block (contract, wanted) VALUES ($1, $2) \
         ON CONFLICT (contract) DO UPDATE SET wanted = excluded.wanted";

@@ -9,9 +9,9 @@ use gruve_hosting::{
     PaidOrder, PayFrom, Reserved, UNPAID_MAX,
 };
 use gruve_ledger::Account;
-use gruve_statement::hosting::{HostingChecker, HostingStatement};
+use gruve_statement::hosting::{HostingChecker, HostingStatement, HostingTerms};
 use gruve_store::{Store, laws, transact};
-use gruve_units::{AccountId, Clock as _, ContractId, EpochNumber, Hashrate, MachineId};
+use gruve_units::{AccountId, Bps, Clock as _, ContractId, EpochNumber, Hashrate, MachineId};
 use world::{FULL, RATE, World, account, btc, lane, terms, world};
 
 const MODEL: &str = "S21";
@@ -334,6 +334,50 @@ async fn who_pays_nothing_keeps_little_from_others(store: Store) {
     assert!(matches!(reserve(&w, old, None).await, Err(HostingError::HeldUnpaid)));
 }
 
+async fn the_lowest_agreed_fee_counts_while_a_contract_runs_and_for_a_year_after(store: Store) {
+    let w = world(store).await;
+    let (kari, ola) = (account(1), account(2));
+    let fee = |bps| OfferTerms { earnings_fee: Bps::new(bps), ..terms(PayFrom::Balance) };
+    let fees = async || {
+        let mut tx = w.store.read().await.unwrap();
+        let all = w.hosting.agreed_fees(&mut tx, &lane(), w.clock.now()).await.unwrap();
+        all.into_iter().map(|(who, bps)| (who, bps.get())).collect::<Vec<_>>()
+    };
+    let first = w.hosting.offer(w.machine, kari, fee(300), btc(0)).await.unwrap();
+    assert_eq!(fees().await, [], "an offer is agreed by nobody yet");
+    let from = w.hosting.accept(kari, first).await.unwrap();
+    assert_eq!(fees().await, [(kari, 300)]);
+    let other = stocked(&w, 1).await;
+    let second = w.hosting.offer(other, kari, fee(100), btc(0)).await.unwrap();
+    w.hosting.accept(kari, second).await.unwrap();
+    assert_eq!(fees().await, [(kari, 100)]);
+    // One from before it was agreed says nothing.
+    let third = w.hosting.offer(stocked(&w, 2).await, ola, terms(PayFrom::Balance), btc(0)).await;
+    w.hosting.accept(ola, third.unwrap()).await.unwrap();
+    assert_eq!(fees().await, [(kari, 100)]);
+    let c = w.hosting.contract(None, first).await.unwrap();
+    let agreed = HostingTerms::parse(&c.terms_bytes).unwrap();
+    assert_eq!((agreed.earnings_fee_bps, c.terms.earnings_fee), (Some(300), Bps::new(300)));
+    // It goes along with a machine that is handed on.
+    w.clock.set(w.farm.rule(&lane()).unwrap().end(from));
+    let handed = w.hosting.offer_transfer(kari, second, ola, btc(0)).await.unwrap();
+    w.hosting.accept(ola, handed).await.unwrap();
+    w.hosting.end(first).await.unwrap();
+    assert_eq!(fees().await, [(kari, 100), (ola, 100)]);
+    w.assert_sound().await;
+
+    let (day, over) = (gruve_units::Duration::from_secs(86_400), w.clock.now().plus(ARREARS_MAX));
+    w.clock.set(over.minus(day));
+    for epoch in [from.next(), from.next().next(), from.next().next().next()] {
+        w.seal(epoch, 0).await;
+        w.settle(epoch, &[]).await;
+    }
+    let state = w.hosting.contract(None, first).await.unwrap().state;
+    assert_eq!((state, fees().await), (HostingState::Ended, vec![(kari, 100), (ola, 100)]));
+    w.clock.set(over.plus(day));
+    assert_eq!(fees().await, [(ola, 100)]);
+}
+
 laws! { ends: [
     a_lease_that_the_operator_ends_gives_back_what_is_left_and_one_that_its_owner_ends_nothing,
     what_is_left_of_a_term_can_be_handed_on_and_comes_back_to_whoever_has_it,
@@ -344,4 +388,5 @@ laws! { ends: [
     an_invoice_that_ends_frees_the_machine_and_a_late_payment_stays_in_the_balance,
     a_machine_that_went_meanwhile_leaves_the_money_in_the_balance,
     who_pays_nothing_keeps_little_from_others,
+    the_lowest_agreed_fee_counts_while_a_contract_runs_and_for_a_year_after,
 ] }

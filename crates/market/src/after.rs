@@ -4,7 +4,8 @@
 use crate::{Market, Result};
 use async_trait::async_trait;
 use gruve_store::Tx;
-use gruve_units::{AccountId, Amount, ContractId, EpochNumber, LaneId, Timestamp};
+use gruve_units::{AccountId, Amount, Bps, ContractId, EpochNumber, LaneId, Timestamp};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// A settlement of a lane that is being made.
@@ -20,11 +21,22 @@ pub struct Settled<'a> {
     pub credited: &'a [(AccountId, Amount)],
 }
 
-/// Is told of settlements within their transaction, after everybody has been credited.
+/// Is asked and told of settlements within their transaction.
 #[async_trait]
 pub trait AfterSettlement: Send + Sync {
-    /// Does what is to be done with it. What is not the database's error is the listener's own: an error
-    /// from here undoes the whole epoch.
+    /// Before anybody is credited: the most that may be kept of what accounts' own machines earn on a lane, of those that the
+    /// operator has agreed on it with. Of others the lane's fee is.
+    async fn agreed_fees(
+        &self,
+        _tx: &mut Tx,
+        _lane: &LaneId,
+        _now: Timestamp,
+    ) -> Result<BTreeMap<AccountId, Bps>> {
+        Ok(BTreeMap::new())
+    }
+
+    /// After everybody has been credited: does what is to be done with it. What is not the database's error is the
+    /// listener's own: an error from here undoes the whole epoch.
     async fn settled(&self, tx: &mut Tx, settled: &Settled<'_>) -> Result<()>;
 }
 
@@ -67,6 +79,19 @@ impl Market {
     pub fn tell_settlements_to(&self, who: Arc<dyn AfterSettlement>) {
         // Wiring, done once before the accountant runs.
         let _ = self.inner.after.set(who);
+    }
+
+    /// What own machines' owners have agreed on, see [`AfterSettlement::agreed_fees`].
+    pub(crate) async fn agreed_fees(
+        &self,
+        tx: &mut Tx,
+        lane: &LaneId,
+        now: Timestamp,
+    ) -> Result<BTreeMap<AccountId, Bps>> {
+        match self.inner.after.get() {
+            Some(after) => after.agreed_fees(tx, lane, now).await,
+            None => Ok(BTreeMap::new()),
+        }
     }
 
     pub(crate) async fn tell_settled(&self, tx: &mut Tx, settled: &Settled<'_>) -> Result<()> {

@@ -3,7 +3,7 @@
 use crate::sql;
 use crate::{LaneConfig, Market, MarketError, Plan, PlanConfig, PlanPrices, PriceRules, Result};
 use gruve_store::{Tx, params, transact};
-use gruve_units::{Amount, Asset, Timestamp};
+use gruve_units::{Amount, Asset, Bps, Timestamp};
 use serde::Serialize;
 
 /// A configured plan as version `version`.
@@ -30,7 +30,8 @@ fn plan_of(
         epoch_us: lane.epoch_rule.length_us,
         price: Amount::new(pay_asset, minor),
         price_hashrate: config.price_hashrate,
-        fee_bps: config.fee_bps,
+        // Of what own machines earn the lane's fee is kept: the same for all of its plans.
+        fee_bps: if config.hosted.is_some() { lane.outside_fee_bps } else { config.fee_bps },
         maintenance_minor_per_th_day: config.maintenance_minor_per_th_day,
         maintenance_also: config
             .maintenance_also
@@ -75,6 +76,9 @@ struct Body<'a> {
     prices: Option<(&'a [String], u32, u32)>,
     #[serde(skip_serializing_if = "Option::is_none")]
     outlier_bps: Option<u32>,
+    /// Of a machine's earnings; bodies from before it was agreed with a machine have none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    earnings_fee_bps: Option<Bps>,
 }
 
 fn body(config: &PlanConfig, plan: &Plan) -> Result<Vec<u8>> {
@@ -88,6 +92,7 @@ fn body(config: &PlanConfig, plan: &Plan) -> Result<Vec<u8>> {
         window_epochs_max: plan.window_epochs_max,
         prices: plan.prices.as_ref().map(|p| (&p.sources[..], p.quorum, p.staleness_secs)),
         outlier_bps: plan.prices.as_ref().and_then(|p| p.outlier_bps),
+        earnings_fee_bps: plan.hosted.as_ref().map(|_| plan.fee_bps),
     };
     serde_json::to_vec(&body).map_err(|e| MarketError::Broken(format!("a plan: {e}")))
 }

@@ -164,7 +164,12 @@ impl Market {
         }
         if settle {
             let waiting = self.convert_dues(tx, lane, &mut owing).await?;
-            let everyone = settlement::Everyone { running: &mut owing, waiting: &waiting };
+            let agreed_fees = self.agreed_fees(tx, &lane.lane, now).await?;
+            let everyone = settlement::Everyone {
+                running: &mut owing,
+                waiting: &waiting,
+                agreed_fees: &agreed_fees,
+            };
             let credited = settlement::settle_lane(tx, lane, epoch, everyone, now).await?;
             let settled = Settled { lane: &lane.lane, to: epoch, now, credited: &credited };
             self.tell_settled(tx, &settled).await?;

@@ -441,7 +441,7 @@ impl MarketConfig {
                 p.fee_bps == Bps::ZERO
                     && p.maintenance_minor_per_th_day == 0
                     && p.maintenance_also.is_empty(),
-                "of a hosted machine's earnings the lane's outside_fee_bps is taken, no other fee",
+                "of a hosted machine's earnings the lane's outside_fee_bps is kept, no other fee",
             ),
             (life.is_default(), "of life a hosted plan has minimum_payout_minor only"),
             (

@@ -382,7 +382,11 @@ pub fn foretell(given: Given) -> Option<QuoteForecast> {
     let (share, coins) = given.coins()?;
     let past = given.past.and_then(Past::shipped);
     let past = if given.is_of_another() { past.map(Past::without_trend) } else { past };
-    let past = past.zip(given.past).map(|(p, of)| p.into_learnt(of, given.term_secs as f64));
+    let learnt = given.past.and_then(|of| Past::learnt(of, given.term_secs as f64));
+    let past = past.map(|past| match learnt {
+        Some(times) => past.widened(times),
+        None => past,
+    });
     let mut all = draw(&given, (share, &coins), past.as_ref())?;
     let measure = measure(&given);
     all.waits.sort_unstable();
@@ -423,7 +427,8 @@ pub fn foretell(given: Given) -> Option<QuoteForecast> {
         Some(_) if given.is_of_another() => MODEL_OF_ANOTHER,
         Some(_) => MODEL,
     };
-    let words = words::words(&given, &assets, per_mille, expects_loss, outcome.as_ref());
+    let mut words = words::words(&given, &assets, per_mille, expects_loss, outcome.as_ref());
+    words.extend(words::model(&given, learnt));
     // Without anything paid at the start there is no day on which it comes back.
     let is_paid = given.price.minor > 0;
     Some(QuoteForecast {

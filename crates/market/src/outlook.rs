@@ -79,13 +79,11 @@ impl Market {
             }),
             None => None,
         };
-        // A machine's owner has all that it earns, and pays for it by the bill.
-        let fee_bps = if plan.hosted.is_some() { 0 } else { plan.fee_bps.get() };
         Ok(Some(Given {
             lane_hashrate: capacity.hashrate.0.to_string(),
             hashrate: asked.hashrate.0.to_string(),
             term_secs: u64::try_from(asked.term_us / 1_000_000).unwrap_or(u64::MAX).max(1),
-            fee_bps,
+            fee_bps: plan.fee_bps.get(),
             chains,
             price: asked.price.into(),
             past: Some(Past::drawn_for(plan.asset)),

@@ -199,7 +199,8 @@ impl Market {
         settlements_before(&mut tx, self.lane(&c.lane)?, c.earner(), before, limit).await
     }
 
-    /// The settlements of an account's own machines on a lane, newest first.
+    /// A page of the settlements of an account's own machines on a lane, newest first: those behind one of them, with their
+    /// places.
     ///
     /// # Errors
     /// [`MarketError::UnknownLane`]; the database's.
@@ -207,10 +208,12 @@ impl Market {
         &self,
         account: AccountId,
         lane: &LaneId,
+        before: Option<SettlementPlace>,
         limit: u32,
-    ) -> Result<Vec<SettlementLine>> {
+    ) -> Result<Vec<(SettlementPlace, SettlementLine)>> {
         let mut tx = self.store().read().await?;
-        settlement_lines(&mut tx, self.lane(lane)?, Beneficiary::Account(account), limit).await
+        let (lane, who) = (self.lane(lane)?, Beneficiary::Account(account));
+        settlements_before(&mut tx, lane, who, before, limit).await
     }
 
     /// Earnings of an account that are not settled yet, by asset, rounded down; its contracts and its own

@@ -3,16 +3,22 @@
 
 mod world;
 
+use async_trait::async_trait;
 use gruve_ledger::Account;
-use gruve_market::{BlockState, BlockView, ChainBlock, KEPT_BLOCKS, Result, Scheme};
+use gruve_market::{
+    AfterSettlement, BlockState, BlockView, ChainBlock, KEPT_BLOCKS, Result, Scheme, Settled,
+};
 use gruve_sharelog::{BlockRecord, Owner, Record};
-use gruve_store::{Store, laws, transact};
-use gruve_units::{AccountId, Asset, Hashes};
+use gruve_store::{Store, Tx, laws, transact};
+use gruve_units::{AccountId, Asset, Bps, Hashes, LaneId, Timestamp};
+use std::collections::BTreeMap;
+use std::sync::Arc;
 use world::{BITS, World, lane, someone};
 
 laws! { found: [
     a_block_that_lost_to_a_sibling_is_orphaned_and_says_to_which,
     what_the_house_gets_of_a_block_that_paid_its_finder_is_its_fee,
+    of_an_owner_who_agreed_on_less_than_the_lanes_fee_no_more_is_kept,
     blocks_without_a_record_have_their_place_among_the_newest_and_the_older_are_not_looked_for,
 ] }
 
@@ -125,6 +131,67 @@ async fn what_the_house_gets_of_a_block_that_paid_its_finder_is_its_fee(store: S
     })
     .unwrap();
     assert_eq!(view(&w, [3; 32]).await.state, BlockState::Found);
+}
+
+/// One has agreed on less than the lane's hundredth, one on more.
+struct Agreed;
+
+#[async_trait]
+impl AfterSettlement for Agreed {
+    async fn agreed_fees(
+        &self,
+        _: &mut Tx,
+        _: &LaneId,
+        _: Timestamp,
+    ) -> Result<BTreeMap<AccountId, Bps>> {
+        let fees = [(someone(1), 25), (someone(2), 500)];
+        Ok(fees.map(|(who, bps)| (who, Bps::new(bps).unwrap())).into())
+    }
+
+    async fn settled(&self, _: &mut Tx, _: &Settled<'_>) -> Result<()> {
+        Ok(())
+    }
+}
+
+async fn of_an_owner_who_agreed_on_less_than_the_lanes_fee_no_more_is_kept(store: Store) {
+    let w = World::new(store).await;
+    w.market.tell_settlements_to(Arc::new(Agreed));
+    let owners = [1_u8, 2, 3];
+    for n in owners {
+        let market = &w.market;
+        transact!(w.store, tx -> Result<_> => {
+            market.set_own_scheme(tx, someone(n), &lane(), Scheme::Solo).await
+        })
+        .unwrap();
+    }
+    let work = || owners.into_iter().for_each(|n| w.work(Owner::Account(someone(n)), 18, 4));
+    work();
+    w.epoch_at(0).await;
+    work();
+    for n in owners {
+        let share = w.share(w.now(), Owner::Account(someone(n)), 0, BITS);
+        let found = BlockRecord { share, block_hash: [n; 32], height: n.into(), block: vec![] };
+        w.log.append(&[Record::Block(found)]).unwrap();
+        w.see([n; 32], n.into(), 80_000).await;
+    }
+    w.epoch_at(0).await;
+    w.height(200).await;
+    for _ in 0..2 {
+        w.epoch_at(0).await;
+    }
+    let mut credited = Vec::new();
+    for n in owners {
+        credited.push(w.holds(&Account::CustomerAvailable(someone(n))).await.abs());
+    }
+    assert_eq!(credited, [79_800, 79_200, 79_200]);
+    let lines = w.market.account_settlements(someone(1), &lane(), None, 10).await.unwrap();
+    let seen: Vec<_> =
+        lines.iter().map(|(_, l)| (l.gross.minor, l.fee.minor, l.net.minor)).collect();
+    assert_eq!(seen, [(80_000, 200, 79_800)]);
+    let (last, _) = lines[0];
+    let behind = w.market.account_settlements(someone(1), &lane(), Some(last), 10).await.unwrap();
+    assert!(behind.is_empty(), "{behind:?}");
+    w.assert_all_sound().await;
 }
 
 async fn blocks_without_a_record_have_their_place_among_the_newest_and_the_older_are_not_looked_for(

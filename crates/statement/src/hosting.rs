@@ -11,14 +11,15 @@ mod terms;
 pub use blocks::{BlockLine, BlockPart, HOSTING_BLOCKS_MAX};
 pub use end::{EndedBy, HostingEnd};
 pub use terms::{
-    Back, END_RULE, ENERGY_RULE, FEE_RULE, HOSTING_TERMS, HOSTING_TERMS_1, HOSTING_TERMS_2,
-    HostingTerms, LEVEL_RULE, LEVEL_RULE_1,
+    Back, EARNINGS_RULE, END_RULE, ENERGY_RULE, FEE_RULE, HOSTING_TERMS, HOSTING_TERMS_1,
+    HOSTING_TERMS_2, HostingTerms, LEVEL_RULE, LEVEL_RULE_1,
 };
 
 use crate::check::Wrong;
 use crate::document::Big;
 use crate::replay::must;
 use crate::terms::{SignedTerms, TermsError};
+use blocks::AgreedFee;
 use ed25519_dalek::{Signature, Signer as _, SigningKey, VerifyingKey};
 use gruve_units::{Asset, ContractId};
 use serde::{Deserialize, Serialize};
@@ -343,7 +344,7 @@ impl HostingChecker {
         if page.next_bill.is_some_and(|next| next != position.bills + 1) {
             return Err(around("head", "next_bill is not the one after the last".into()));
         }
-        blocks::check(&page.blocks).map_err(|(n, why)| Wrong {
+        blocks::check(&page.blocks, self.agreed_fee(page)).map_err(|(n, why)| Wrong {
             page: number,
             line: None,
             place: format!("block {}", n + 1),
@@ -364,6 +365,15 @@ impl HostingChecker {
     #[must_use]
     pub fn finish(self) -> HostingReport {
         self.report
+    }
+
+    /// What may be taken of blocks, and in which time.
+    fn agreed_fee(&self, page: &HostingStatement) -> Option<AgreedFee> {
+        let micros =
+            |epoch: u64| i64::try_from(epoch.saturating_mul(page.epoch_us)).unwrap_or(i64::MAX);
+        let (from_us, until_us) =
+            (micros(page.start_epoch), page.end_epoch.map_or(i64::MAX, micros));
+        self.terms.earnings_fee_bps.map(|bps| AgreedFee { bps, from_us, until_us })
     }
 
     fn head(&self, page: &HostingStatement) -> Result<(), String> {

@@ -11,8 +11,8 @@ use gruve_accounts::{AccountsError, Device};
 use gruve_farm::{FarmError, Inventory, Note, SitePower, Speaker, Ticket, TicketId};
 use gruve_hosting::footprint::Footprint;
 use gruve_hosting::{
-    Contract, HostedMachine, HostingError, HostingKind, HostingStatement, OfPlan, OfferTerms,
-    Order, PARTS_MAX, Part, PayFrom,
+    Contract, HostedMachine, HostingError, HostingKind, HostingState, HostingStatement, OfPlan,
+    OfferTerms, Order, PARTS_MAX, Part, PayFrom,
 };
 use gruve_ledger::LedgerError;
 use gruve_market::metered::Period;
@@ -94,6 +94,15 @@ impl Blamed for HandError {
     }
 }
 
+/// What became of an offer that was accepted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Taken {
+    /// The machine is the account's from that epoch on.
+    From(EpochNumber),
+    /// It is agreed, and can be taken from then on.
+    After(Timestamp),
+}
+
 /// A plan of machines with what stands in the store room of it.
 pub(crate) struct HostedOffer {
     pub(crate) plan: Plan,
@@ -126,6 +135,7 @@ pub(crate) fn order_of(plan: &Plan, request_key: Option<String>) -> Result<Order
         level: h.level_bps,
         term_epochs: h.term_epochs,
         minimum_payout_minor: minor(plan.life.minimum_payout_minor)?,
+        earnings_fee: Some(plan.fee_bps),
     };
     Ok(Order {
         plan: OfPlan { id: plan.id.clone(), version: plan.version },
@@ -172,29 +182,60 @@ impl AppState {
         proven.await.map_err(|e| accounts_failure(&e))
     }
 
-    /// Takes what is offered. A price goes out of the balance at once and for good, so that it takes what a payout
-    /// takes, and password and code besides.
+    /// Takes what is offered. A price goes out of the balance for good, so that it takes what a payout takes, and password
+    /// and code besides. What another customer offers is agreed first, and taken once the delay of payouts to new
+    /// destinations has passed: both have been told by then, and either can stop it.
     pub(crate) async fn accept_hosting(
         &self,
         asker: &Asker<'_>,
         id: ContractId,
-    ) -> Result<EpochNumber, Failure> {
+    ) -> Result<Taken, Failure> {
         let account = asker.customer.account;
         let contract = self.own_hosting(account, id).await?;
         if contract.price.minor > 0 {
             self.prove_again(asker).await?;
         }
-        let from = transact!(self.store(), tx -> Result<EpochNumber, HandError> => {
+        let taken = transact!(self.store(), tx -> Result<Taken, HandError> => {
             let (offer, seller) = self.hosting().offered(tx, account, id).await?;
             self.may_pay_for(tx, &offer, seller).await?;
+            if let Some(seller) = seller
+                && let Some(after) = self.agree_to_take(tx, &offer, seller).await?
+            {
+                return Ok(Taken::After(after));
+            }
             let from = self.hosting().accept_in(tx, account, id).await?;
             self.sale_rooms().earn_as_agreed(tx, &offer).await?;
             self.sale_rooms().tell_taken(tx, &offer, seller).await?;
-            Ok(from)
+            Ok(Taken::From(from))
         });
-        let from = from.map_err(|e| e.failure())?;
+        let taken = taken.map_err(|e| e.failure())?;
         self.pulse().beat();
-        Ok(from)
+        Ok(taken)
+    }
+
+    /// Agrees to take what an owner offers; from when on it can be taken, where that is not yet.
+    async fn agree_to_take(
+        &self,
+        tx: &mut Tx,
+        offer: &Contract,
+        seller: AccountId,
+    ) -> Result<Option<Timestamp>, HandError> {
+        let delay = self.accounts().payout_delay();
+        if delay.is_zero() {
+            return Ok(None);
+        }
+        let (since, is_new) = self.hosting().agree_in(tx, offer).await?;
+        let after = since.plus(delay);
+        if is_new {
+            self.sale_rooms().tell_agreed(tx, offer, seller, after).await?;
+        }
+        Ok(Some(after).filter(|after| *after > self.now()))
+    }
+
+    /// From when on what another owner offers can be taken, once that was agreed.
+    pub(crate) fn taken_after(&self, c: &Contract) -> Option<Timestamp> {
+        let open = c.state == HostingState::Offered;
+        c.agreed_at.filter(|_| open).map(|at| at.plus(self.accounts().payout_delay()))
     }
 
     /// Machines on sale.
@@ -283,6 +324,11 @@ impl AppState {
                  take the offer back."
             );
             self.accounts().tell_owner(tx, account, &told).await?;
+            let told = format!(
+                "The machine {serial} is offered to you by another customer for {price}. Nothing happens unless your \
+                 account agrees."
+            );
+            self.accounts().tell_owner(tx, other, &told).await?;
             Ok(offer)
         });
         offered.map_err(|e| e.failure())

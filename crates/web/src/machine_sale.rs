@@ -96,6 +96,29 @@ impl SaleRooms<'_> {
         Ok(())
     }
 
+    /// Tells both sides that a machine will change hands.
+    pub(crate) async fn tell_agreed(
+        self,
+        tx: &mut Tx,
+        offer: &Contract,
+        seller: AccountId,
+        after: Timestamp,
+    ) -> Result<(), HandError> {
+        let serial = self.farm.inventory_of(tx, offer.machine).await?.serial;
+        let (price, when) = (offer.price, gruve_accounts::date_text(after));
+        let buys = format!(
+            "Your account has agreed to take the machine {serial} of another customer for {price}, from {when} on. If that was \
+             not you, refuse it until then, and set a new password."
+        );
+        self.accounts.tell_owner(tx, offer.account, &buys).await?;
+        let sells = format!(
+            "Your machine {serial} can be taken for {price} from {when} on, by whom you offered it to. If that was not you, take \
+             the offer back until then, and set a new password."
+        );
+        self.accounts.tell_owner(tx, seller, &sells).await?;
+        Ok(())
+    }
+
     /// Tells both sides that a machine has changed hands.
     pub(crate) async fn tell_taken(
         self,

@@ -147,6 +147,7 @@ impl AppState {
             level: level.ok_or_else(|| Failure::refused("Write the level as 0 to 10000."))?,
             term_epochs: 0,
             minimum_payout_minor: 0,
+            earnings_fee: Some(lane.outside_fee_bps),
         };
         let price = decimal(new.price_asset, &new.price)?;
         let offered = async {

@@ -3,6 +3,7 @@
 //! or to do besides.
 
 use crate::failure::Failure;
+use crate::hosted::hosting_failure;
 use crate::state::{AppState, SignedIn, accounts_failure};
 use crate::trade::treasury_failure;
 use gruve_accounts::{Device, Ticket, TotpSetup};
@@ -80,13 +81,13 @@ impl AppState {
         }
     }
 
-    /// Takes back what a thief of the old password may have had wait.
-    async fn drop_held_payouts(&self, account: AccountId) -> Result<(), Failure> {
+    /// Takes back what a thief of the old password may have had wait: payouts, and machines that would change hands.
+    async fn drop_what_waits(&self, account: AccountId) -> Result<(), Failure> {
         let dropped = self.treasury().cancel_held_payouts(account).await;
         if dropped.map_err(|e| treasury_failure(&e))? > 0 {
             self.pulse().beat();
         }
-        Ok(())
+        self.hosting().drop_handing(account).await.map_err(|e| hosting_failure(&e))
     }
 
     /// Sets a new password; the session that asks stays, all others, what programs are told and payouts that are held
@@ -101,7 +102,7 @@ impl AppState {
         let proof = (proof.0, Some(proof.1));
         let changed = self.accounts().change_password(account, proof, new, token, from).await;
         changed.map_err(|e| accounts_failure(&e))?;
-        self.drop_held_payouts(account).await?;
+        self.drop_what_waits(account).await?;
         self.end_webhooks(account).await
     }
 
@@ -110,7 +111,7 @@ impl AppState {
     pub(crate) async fn reset_password(&self, ticket: String, new: &str) -> Result<(), Failure> {
         let set = self.accounts().reset_password(&Ticket(ticket), new).await;
         let account = set.map_err(|e| accounts_failure(&e))?;
-        self.drop_held_payouts(account).await?;
+        self.drop_what_waits(account).await?;
         self.end_webhooks(account).await
     }
 

@@ -51,6 +51,7 @@ async fn hosted(house: &House, n: u32, name: &str) -> (MachineId, ContractId) {
         level: Bps::new(9_500).unwrap(),
         term_epochs: 0,
         minimum_payout_minor: 0,
+        earnings_fee: None,
     };
     let account = house.account(name).await;
     let price = Amount::new(Asset::Btc, 0);

@@ -134,7 +134,8 @@ async fn what_is_paid_along_the_way_has_its_forecast_by_the_meter_and_for_a_mach
     assert_eq!(e["running"]["minor"], 73, "10,400 a day, rounded up");
     assert_eq!(
         (&e["price"]["minor"], e["forecast"]["given"]["fee_bps"].as_u64()),
-        (&json!(1_000_000), Some(0))
+        (&json!(1_000_000), Some(100)),
+        "what is kept of own machines' earnings"
     );
     assert!(e["forecast"]["break_even_per_mille"].is_number(), "{e}");
     for wrong in [
@@ -151,6 +152,7 @@ async fn what_is_paid_along_the_way_has_its_forecast_by_the_meter_and_for_a_mach
     for page in ["/metered?plan=btc-meter&hashrate=100+kH/s&days=30", "/hosted/btc-s21?days=365"] {
         let body = me.get(page).await.body;
         assert!(body.contains("Paid along the way") && body.contains("Earn"), "{page}: {body}");
+        assert!(body.contains("Fee on earnings"), "{page}: {body}");
     }
 }
 

@@ -58,6 +58,7 @@ async fn hosted(house: &House) -> String {
         level: gruve_units::Bps::new(9_500).unwrap(),
         term_epochs: 0,
         minimum_payout_minor: 0,
+        earnings_fee: None,
     };
     let (to, free) = (house.account("kari").await, gruve_units::Amount::new(terms.asset, 0));
     house.hosting.offer(machine, to, terms, free).await.unwrap().to_string()

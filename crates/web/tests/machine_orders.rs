@@ -21,6 +21,7 @@ async fn a_machine_is_ordered_by_a_plan_without_asking_anybody() {
     let plan = &plans["items"][0];
     assert_eq!((&plan["plan"], &plan["in_stock"]), (&json!("btc-s21"), &json!(0)));
     assert_eq!(plan["minimum_payout"]["minor"], 5_000, "{plan}");
+    assert_eq!(plan["earnings_fee_bps"], 100, "{plan}");
     let work = kari.get("/api/v1/plans").await.body;
     assert!(!work.contains("btc-s21"), "no work is sold by it: {work}");
     let order = |version: &serde_json::Value, password: &str| json!({ "plan": "btc-s21", "version": version, "password": password });
@@ -47,13 +48,17 @@ async fn a_machine_is_ordered_by_a_plan_without_asking_anybody() {
     // What she takes home holds without the house.
     let file = kari.get(&format!("{path}/signed-terms")).await.body;
     let file = gruve_market::SignedTerms::parse(&file).unwrap();
+    let agreed = gruve_statement::hosting::HostingTerms::parse(file.terms.as_bytes()).unwrap();
+    assert_eq!(agreed.earnings_fee_bps, Some(100));
+    assert_eq!(seen["earnings_fee_bps"], 100);
     let page = kari.get(&format!("{path}/statement")).await.body;
     let page = gruve_hosting::HostingStatement::parse(&page).unwrap();
     let key = ed25519_dalek::SigningKey::from_bytes(&[5; 32]).verifying_key().to_bytes();
     let mut checker = gruve_statement::hosting::HostingChecker::begin(file, Some(key)).unwrap();
     checker.page(&page).unwrap();
     let other = Program::signed_up(&house.app, "ola").await;
-    for paper in ["signed-terms", "statement"] {
+    assert_eq!(kari.get(&format!("{path}/settlements")).await.json()["items"], json!([]));
+    for paper in ["signed-terms", "statement", "settlements"] {
         let theirs = other.get(&format!("{path}/{paper}")).await;
         assert_eq!(theirs.status, StatusCode::NOT_FOUND, "{paper}");
     }

@@ -53,6 +53,7 @@ async fn offered_paying(house: &House, to: AccountId, pay_from: PayFrom) -> Cont
         level: Bps::new(9_500).unwrap(),
         term_epochs: 0,
         minimum_payout_minor: 0,
+        earnings_fee: None,
     };
     house.hosting.offer(machine, to, terms, Amount::new(Asset::Btc, 0)).await.unwrap()
 }

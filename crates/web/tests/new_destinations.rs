@@ -1,5 +1,5 @@
-//! Payouts to where nothing of their account has gone before: what they ask for, how long they wait, and how they are
-//! stopped.
+//! Payouts to where nothing of their account has gone before, and machines that go to other customers: what they ask for, how
+//! long they wait, and how they are stopped.
 #![allow(clippy::unwrap_used, missing_docs)]
 
 mod house;
@@ -10,6 +10,7 @@ use gruve_farm::{MachineState, NewInventory};
 use gruve_hosting::{HostingKind, OfferTerms, PayFrom, Scheme};
 use gruve_units::{Amount, Asset, Bps, Clock as _, Duration, Hashrate};
 use house::House;
+use house::balances::available;
 use house::browser::{Answer, Browser, Program};
 use house::letters::{self, writing_house};
 use serde_json::{Value, json};
@@ -30,8 +31,13 @@ async fn kari_has_coins() -> (House, Program) {
     (house, kari)
 }
 
-/// A machine that is the customer's own; the contract.
+/// A machine that is Kari's own; the contract.
 async fn machine_of(house: &House, kari: &Program, n: u32) -> String {
+    machine_for(house, (kari, "kari"), n).await
+}
+
+/// A machine that is the customer's own; the contract.
+async fn machine_for(house: &House, (who, name): (&Program, &str), n: u32) -> String {
     let new = NewInventory {
         site: house.farm.add_site("bergen").await.unwrap(),
         name: format!("hosted-{n}"),
@@ -54,10 +60,11 @@ async fn machine_of(house: &House, kari: &Program, n: u32) -> String {
         level: Bps::new(9_500).unwrap(),
         term_epochs: 0,
         minimum_payout_minor: 0,
+        earnings_fee: None,
     };
-    let (to, nothing) = (house.account("kari").await, Amount::new(Asset::Btc, 0));
+    let (to, nothing) = (house.account(name).await, Amount::new(Asset::Btc, 0));
     let id = house.hosting.offer(machine, to, terms, nothing).await.unwrap();
-    let taken = kari.post(&format!("/api/v1/machines/{id}/accept"), json!({})).await;
+    let taken = who.post(&format!("/api/v1/machines/{id}/accept"), json!({})).await;
     assert_eq!(taken.status, StatusCode::OK, "{}", taken.body);
     id.to_string()
 }
@@ -228,4 +235,86 @@ async fn a_new_password_takes_back_what_is_held_and_nothing_else() {
     assert_eq!(changed.status, StatusCode::NO_CONTENT, "{}", changed.body);
     assert_eq!(look(&kari, &held).await["state"], "cancelled");
     assert_eq!(look(&kari, &known).await["state"], "approved");
+}
+
+/// Offers a machine to Kari for a tenth of a coin; the path of the offer.
+async fn handed_to_kari(owner: &Program, contract: &str) -> String {
+    let order = json!({ "to": "kari", "asset": "BTC", "price": "0.1", "password": PASSWORD });
+    let offer = owner.post(&format!("/api/v1/machines/{contract}/transfer"), order).await;
+    assert_eq!(offer.status, StatusCode::CREATED, "{}", offer.body);
+    format!("/api/v1/machines/{}", offer.json()["offer"].as_str().unwrap())
+}
+
+async fn take(who: &Program, offer: &str) -> Answer {
+    who.post(&format!("{offer}/accept"), json!({ "password": PASSWORD })).await
+}
+
+#[tokio::test]
+async fn what_another_customer_hands_on_is_agreed_first_and_taken_a_day_later() {
+    let (house, kari) = kari_has_coins().await;
+    let ola = Program::signed_up(&house.app, "ola").await;
+    let machine = machine_for(&house, (&ola, "ola"), 1).await;
+    let offer = handed_to_kari(&ola, &machine).await;
+    letters::written(&house).await;
+    let left = async || available(&house, house.account("kari").await).await;
+    let before = left().await;
+
+    let agreed = take(&kari, &offer).await;
+    assert_eq!(agreed.status, StatusCode::OK, "{}", agreed.body);
+    let after = agreed.json()["taken_after"].clone();
+    assert!(after.is_string() && agreed.json()["from_epoch"].is_null(), "{}", agreed.body);
+    let told = letters::written(&house).await;
+    assert_eq!(told.len(), 2, "each of them: {told:?}");
+    assert!(told.iter().all(|m| m.body.contains("If that was not you")), "{told:?}");
+    // Pressed again it is agreed since then, and nobody is told twice.
+    house.clock.advance(CHANGE_DELAY - Duration::from_secs(1));
+    assert_eq!(take(&kari, &offer).await.json()["taken_after"], after);
+    assert_eq!(kari.get(&offer).await.json()["taken_after"], after);
+    assert!(letters::written(&house).await.is_empty());
+    assert_eq!(
+        (left().await, &kari.get(&offer).await.json()["state"]),
+        (before, &json!("offered"))
+    );
+
+    house.clock.advance(Duration::from_secs(1));
+    let taken = take(&kari, &offer).await;
+    assert!(taken.json()["from_epoch"].is_u64(), "{}", taken.body);
+    assert_eq!(left().await, before - 10_000_000);
+    let seen = kari.get(&offer).await.json();
+    assert_eq!((&seen["state"], &seen["taken_after"]), (&json!("active"), &Value::Null));
+    // What the house itself offers waits for nothing.
+    machine_of(&house, &kari, 2).await;
+}
+
+#[tokio::test]
+async fn either_side_or_a_new_password_stops_what_was_agreed() {
+    let (house, kari) = kari_has_coins().await;
+    let ola = Program::signed_up(&house.app, "ola").await;
+    let machine = machine_for(&house, (&ola, "ola"), 1).await;
+    for who in [&ola, &kari] {
+        let offer = handed_to_kari(&ola, &machine).await;
+        assert!(take(&kari, &offer).await.json()["taken_after"].is_string());
+        assert_eq!(who.send("DELETE", &offer, None).await.status, StatusCode::NO_CONTENT);
+        house.clock.advance(CHANGE_DELAY);
+        assert_eq!(take(&kari, &offer).await.status, StatusCode::CONFLICT);
+    }
+    // The buyer's: it is to be agreed anew.
+    let offer = handed_to_kari(&ola, &machine).await;
+    assert!(take(&kari, &offer).await.json()["taken_after"].is_string());
+    let change = async |who: &Program, old: &str, new: &str| {
+        let new = json!({ "new": new, "password": old });
+        let changed = who.post("/api/v1/account/password", new).await;
+        assert_eq!(changed.status, StatusCode::NO_CONTENT, "{}", changed.body);
+    };
+    change(&kari, PASSWORD, "another four long words").await;
+    house.clock.advance(CHANGE_DELAY);
+    assert_eq!(kari.get(&offer).await.json()["taken_after"], Value::Null);
+    change(&kari, "another four long words", PASSWORD).await;
+    let again = take(&kari, &offer).await;
+    assert!(again.json()["taken_after"].is_string(), "{}", again.body);
+    // The owner's: the offer is taken back.
+    change(&ola, PASSWORD, "another four long words").await;
+    house.clock.advance(CHANGE_DELAY);
+    assert_eq!(kari.get(&offer).await.json()["state"], "withdrawn");
+    assert_eq!(take(&kari, &offer).await.status, StatusCode::CONFLICT);
 }

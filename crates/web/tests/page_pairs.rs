@@ -115,6 +115,7 @@ const PAGES: &[(&str, Told)] = &[
         "/machines/{id}",
         By(&[
             "/machines/{id}",
+            "/machines/{id}/settlements",
             "/machines/{id}/bills",
             "/machines/{id}/in-block",
             "/machines/{id}/in-block/payments",

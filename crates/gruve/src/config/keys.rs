@@ -1,7 +1,8 @@
 //! `[keys]`: where the passphrase of the wallets' seed comes from.
 
-use super::Fault;
+use super::{Config, Fault, NetworkConfig};
 use gruve_treasury::{Passphrase, SeedError};
+use gruve_units::Asset;
 use serde::Deserialize;
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -32,6 +33,16 @@ pub struct KeysConfig {
 }
 
 impl KeysConfig {
+    /// Where a passphrase may come from; one at most.
+    fn sources(&self) -> [bool; 4] {
+        [
+            self.passphrase_file.is_some(),
+            self.passphrase_env.is_some(),
+            self.passphrase_fd.is_some(),
+            self.passphrase_credential.is_some(),
+        ]
+    }
+
     /// Reads the passphrase; `None` where no source is set.
     ///
     /// # Errors
@@ -57,6 +68,25 @@ impl KeysConfig {
     }
 }
 
+impl Config {
+    /// A coin of a main network whose keys come from the house's own seed, where no passphrase is named for it and the operator
+    /// has not said that it may lie on the disk as it is.
+    #[must_use]
+    pub fn unguarded_coin(&self) -> Option<Asset> {
+        if self.keys.plain_on_mainnet || self.keys.sources().contains(&true) {
+            return None;
+        }
+        let is_real = |network: &NetworkConfig| matches!(network, NetworkConfig::Mainnet);
+        let lanes = self.lanes.iter().filter(|lane| is_real(&lane.network));
+        let mined = lanes.flat_map(|lane| {
+            std::iter::once(lane.asset).chain(lane.aux.iter().map(|aux| aux.asset))
+        });
+        let paid_in = self.pay_in_chains.iter().filter(|chain| is_real(&chain.network));
+        let here = |asset: &Asset| self.signers.iter().all(|signer| signer.asset != *asset);
+        mined.chain(paid_in.map(|chain| chain.asset)).find(here)
+    }
+}
+
 fn read(path: &Path) -> std::io::Result<Zeroizing<String>> {
     let mut text = Zeroizing::new(String::with_capacity(4_096));
     std::fs::File::open(path)?.take(SOURCE_BYTES_MAX).read_to_string(&mut text)?;
@@ -65,13 +95,7 @@ fn read(path: &Path) -> std::io::Result<Zeroizing<String>> {
 
 /// What is wrong with it.
 pub(super) fn faults(keys: &KeysConfig) -> Vec<Fault> {
-    let set = [
-        keys.passphrase_file.is_some(),
-        keys.passphrase_env.is_some(),
-        keys.passphrase_fd.is_some(),
-        keys.passphrase_credential.is_some(),
-    ];
-    if set.into_iter().filter(|s| *s).count() > 1 {
+    if keys.sources().into_iter().filter(|s| *s).count() > 1 {
         let what = "write one source of the passphrase".to_owned();
         return vec![Fault { place: "keys".to_owned(), what }];
     }

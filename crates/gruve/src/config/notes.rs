@@ -1,4 +1,4 @@
-//! What a start allows and its operator hardly means: told by `gruve config check`, and no fault.
+//! What can be read and its operator hardly means: told by `gruve config check`, and no fault.
 
 use super::{Config, Fault, NodeConfig, SAMPLE};
 use std::path::Path;
@@ -26,6 +26,13 @@ impl Config {
                     note(format!("lane[{i}]"), "a node's password is the sample's".to_owned());
                 }
             }
+        }
+        if let Some(asset) = self.unguarded_coin() {
+            let what = format!(
+                "{asset} is of its main network: nothing starts while wallet.seed has no passphrase. Name where one comes from, \
+                 then `gruve admin keys encrypt`; or set plain_on_mainnet = true"
+            );
+            note("keys".to_owned(), what);
         }
         for (i, bank) in self.banks.iter().enumerate() {
             if let Some(folder) = bank.folder.as_ref().filter(|folder| !folder.is_dir()) {

@@ -303,12 +303,19 @@ fn what_was_left_of_the_sample_is_noted_and_nothing_else() {
         notes.into_iter().map(|note| note.place).collect::<Vec<_>>()
     };
     let bank = "\n[[bank]]\nasset = \"EUR\"\niban = \"DE89370400440532013000\"\nholder = \"A\"\nfolder = \"statements\"\n";
-    let all = ["house.origin", "house.name", "lane[0]", "lane[1]", "bank[0].folder"];
+    let all = ["house.origin", "house.name", "lane[0]", "lane[1]", "keys", "bank[0].folder"];
     assert_eq!(noted(&format!("{SAMPLE}{bank}")), all);
     let own = SAMPLE
         .replace("\"Example Mining\"", "\"Nordlys\"")
         .replace("\"gruve.example/log\"", "\"nordlys.example/log\"")
         .replace("\"change me\"", "\"lang nok\"");
     std::fs::create_dir(dir.path().join("statements")).unwrap();
-    assert_eq!(noted(&format!("{own}{bank}")), Vec::<String>::new());
+    assert_eq!(
+        noted(&format!("{own}{bank}")),
+        ["keys"],
+        "real coins under a plain seed do not start"
+    );
+    for keys in ["passphrase_file = \"words\"", "plain_on_mainnet = true"] {
+        assert_eq!(noted(&format!("{own}{bank}[keys]\n{keys}\n")), Vec::<String>::new());
+    }
 }

@@ -6,8 +6,9 @@
 use super::error::StartError;
 use super::files::{FileError, Folder};
 use crate::books::unknown_room;
-use crate::config::{Config, LaneConfig, NetworkConfig};
+use crate::config::{Config, LaneConfig};
 use gruve_store::{Engine, Store, StoreError};
+use gruve_treasury::Seed;
 use gruve_units::Asset;
 use std::path::Path;
 
@@ -17,19 +18,17 @@ pub(super) const SEED_FILE: &str = "wallet.seed";
 /// The key in every stamp, in the data folder.
 pub(super) const OPERATOR_FILE: &str = "operator.key";
 
-/// A coin of a main network whose keys come from the house's own seed, where the operator has not said that this may lie
-/// on the disk as it is.
-pub(super) fn real_coin(config: &Config) -> Option<Asset> {
-    if config.keys.plain_on_mainnet {
-        return None;
+/// Refuses to hold real coins by a seed that lies, or would lie, on the disk as it is.
+///
+/// # Errors
+/// [`StartError::PlainSeed`], [`StartError::PlainSeedThere`]; the file's.
+pub(super) fn refuse_plain_seed(config: &Config, seed: &Path) -> Result<(), StartError> {
+    let Some(asset) = config.unguarded_coin() else { return Ok(()) };
+    if !is_there(seed)? {
+        return Err(StartError::PlainSeed(asset));
     }
-    let is_real = |network: &NetworkConfig| matches!(network, NetworkConfig::Mainnet);
-    let lanes = config.lanes.iter().filter(|lane| is_real(&lane.network));
-    let mined = lanes
-        .flat_map(|lane| std::iter::once(lane.asset).chain(lane.aux.iter().map(|aux| aux.asset)));
-    let paid_in = config.pay_in_chains.iter().filter(|chain| is_real(&chain.network));
-    let here = |asset: &Asset| config.signers.iter().all(|signer| signer.asset != *asset);
-    mined.chain(paid_in.map(|chain| chain.asset)).find(here)
+    // One that has a passphrase asks for it by itself.
+    if Seed::is_encrypted(seed)? { Ok(()) } else { Err(StartError::PlainSeedThere(asset)) }
 }
 
 /// Finds the house in a folder, for commands that must not make one.

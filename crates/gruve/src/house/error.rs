@@ -125,12 +125,19 @@ pub enum StartError {
     /// Where the wallets' passphrase comes from.
     #[error("the passphrase of the wallets' seed: {0}")]
     Passphrase(String),
-    /// Real coins under a seed that anybody can use who has a copy of its file.
+    /// Real coins under a seed that anybody could use who has a copy of its file, were it made.
     #[error(
         "the wallets' seed of {0} on its main network would lie on the disk without a passphrase: set where one comes \
-         from in [keys] (for a seed that is there, then `gruve admin keys encrypt`), or plain_on_mainnet = true there"
+         from in [keys], or plain_on_mainnet = true there"
     )]
     PlainSeed(Asset),
+    /// The same of one that is there, from before this was asked for.
+    #[error(
+        "the wallets' seed lies on the disk without a passphrase, and {0} is of its main network. Nothing was changed. Write \
+         six random words into a file of mode 0600, name it in the configuration (passphrase_file in [keys]; a credential of the \
+         service is safer), run `gruve admin keys encrypt` and start again. To go on as before: plain_on_mainnet = true in [keys]"
+    )]
+    PlainSeedThere(Asset),
     /// The cold address of a hot wallet.
     #[error("hot_wallet of {0}: sweep_to: {1}")]
     HotWallet(Asset, String),

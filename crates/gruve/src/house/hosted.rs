@@ -13,8 +13,8 @@ use gruve_sharelog::{LogError, LogReader, Owner, Position, Record, ShareLog};
 use gruve_store::{Store, Tx};
 use gruve_treasury::{NewPayout, Refunded, Treasury, TreasuryError};
 use gruve_units::{
-    Algorithm, Amount, Asset, Blame, Blamed as _, ContractId, EpochNumber, Hashes, LaneId,
-    MachineId, Timestamp,
+    AccountId, Algorithm, Amount, Asset, Blame, Blamed as _, Bps, ContractId, EpochNumber, Hashes,
+    LaneId, MachineId, Timestamp,
 };
 use sha2::{Digest as _, Sha256};
 use std::collections::{BTreeMap, BTreeSet};
@@ -96,6 +96,15 @@ pub struct Bills(pub Hosting);
 
 #[async_trait]
 impl AfterSettlement for Bills {
+    async fn agreed_fees(
+        &self,
+        tx: &mut Tx,
+        lane: &LaneId,
+        now: Timestamp,
+    ) -> Result<BTreeMap<AccountId, Bps>, MarketError> {
+        self.0.agreed_fees(tx, lane, now).await.map_err(of_hosting)
+    }
+
     async fn settled(&self, tx: &mut Tx, settled: &Settled<'_>) -> Result<(), MarketError> {
         let Settled { lane, to, now, credited } = *settled;
         let settled = gruve_hosting::Settled { lane, to, now, credited };

@@ -7,6 +7,8 @@
 //! | a lane's entry of the log | the house's place, and all places that owners have or will have |
 //! | a lane's jobs | whoever is to be paid in their epoch, at places that were published with their checkpoint |
 //!
+//! Of an owner who has agreed on less than the lane's fee blocks pay the house.
+//!
 //! Promises: a job pays an owner only where the account's own machines earn by SOLO in the job's epoch, which is settled when
 //! that epoch begins: so what is in memory counts for the epoch that it was read in and for no later one. Until it is
 //! read anew blocks pay the house, which credits their finder as always.
@@ -131,12 +133,17 @@ async fn read(
     let now = from.clock.now();
     let mut own = Lane { epoch: rule.at(now), ..Lane::default() };
     let mut tx = from.store.read().await?;
+    let fee = from.market.lane(lane)?.outside_fee_bps;
     // A fee of everything leaves an owner nothing to be paid.
-    let is_paid = from.market.lane(lane)?.outside_fee_bps.get() < Bps::ONE;
+    let is_paid = fee.get() < Bps::ONE;
     let wishes = match is_paid {
         true => from.hosting.in_block(&mut tx, lane).await?,
         false => Vec::new(),
     };
+    // One fee is published for all of a lane's blocks: where it is more than an owner has agreed to, the house is paid, which
+    // credits by what was agreed.
+    let agreed = from.hosting.agreed_fees(&mut tx, lane, now).await?;
+    let is_agreed = |who: AccountId| agreed.get(&who).is_none_or(|own| fee <= *own);
     let least = least_output(params);
     let mut candidates = Vec::new();
     for wish in &wishes {
@@ -148,6 +155,7 @@ async fn read(
             && let Some(payees) = payees_of(params, &all)
             && is_its
             && wish.counts_in(own.epoch)
+            && is_agreed(wish.account)
             && earns_alone(from, &mut tx, lane, wish.account, own.epoch).await?
             && is_allowed(from.treasury.refuse_if_disputed(&mut tx, wish.account).await)?
         {

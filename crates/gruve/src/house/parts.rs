@@ -112,12 +112,8 @@ impl Parts {
         let store = Store::open(&config.database_url()).await?;
         begun::compare(config, &folder, &store).await?;
         let passphrase = config.keys.passphrase().map_err(StartError::Passphrase)?;
-        if passphrase.is_none()
-            && let Some(asset) = begun::real_coin(config)
-        {
-            return Err(StartError::PlainSeed(asset));
-        }
         let seed_file = folder.join(begun::SEED_FILE);
+        begun::refuse_plain_seed(config, &seed_file)?;
         let is_first = !begun::is_there(&seed_file)?;
         let seed = Seed::open_or_create_with(&seed_file, entropy.as_ref(), passphrase.as_ref())?;
         if is_first {

@@ -56,6 +56,7 @@ pub(crate) fn terms(pay_from: PayFrom) -> OfferTerms {
         level: Bps::new(9_500).unwrap(),
         term_epochs: 0,
         minimum_payout_minor: 0,
+        earnings_fee: None,
     }
 }
 

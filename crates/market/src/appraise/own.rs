@@ -120,8 +120,7 @@ pub(super) fn of_machine(terms: &HostingTerms, given: &Given) -> Result<Offer, A
         hashrate: terms.nameplate,
         price: money(terms.price_asset, terms.price_minor)?,
         fees,
-        // All that its shares earn is its owner's.
-        service_bps: 0,
+        service_bps: u32::from(terms.earnings_fee_bps.unwrap_or(0)),
         uptime_bps: 10_000,
         term_days,
         starts_after_days: 0,
@@ -152,7 +151,8 @@ mod tests {
     use crate::appraise::{Date, Day, Ended, History, backtest};
     use crate::world::{World, someone};
     use gruve_statement::hosting::{
-        END_RULE, ENERGY_RULE, FEE_RULE as HOSTING_FEE_RULE, HOSTING_TERMS, LEVEL_RULE,
+        EARNINGS_RULE, END_RULE, ENERGY_RULE, FEE_RULE as HOSTING_FEE_RULE, HOSTING_TERMS,
+        LEVEL_RULE,
     };
     use gruve_statement::metered::{MeterRule, MeteredRules, MeteredTerms, StopRule};
     use gruve_store::{Store, laws};
@@ -297,6 +297,8 @@ mod tests {
             epoch_us: Some(86_400_000_000),
             term_epochs: Some(2),
             minimum_payout_minor: Some(900),
+            earnings_fee_bps: None,
+            earnings_rule: None,
             plan: None,
             plan_version: None,
             until_epoch: None,
@@ -328,6 +330,14 @@ mod tests {
         assert_eq!(taken.along_usd, 0);
         assert!((taken.sold_daily_usd - o.sold_daily_usd).abs() < 10, "{taken:?} {o:?}");
         assert!(taken.received < o.received);
+        // What the operator keeps of the earnings is agreed in the terms, too.
+        let kept = HostingTerms {
+            earnings_fee_bps: Some(250),
+            earnings_rule: Some(EARNINGS_RULE.into()),
+            ..machine("balance", Asset::Usd)
+        };
+        let kept = buy(&read(&kept, &Given::default()).unwrap());
+        assert_eq!(kept.received, 195_000_000);
     }
 
     #[test]

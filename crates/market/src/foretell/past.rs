@@ -91,13 +91,15 @@ impl Past {
         Past(self.0.widened(times))
     }
 
-    /// As wide as was learnt of a shipped history for a term.
-    pub(super) fn into_learnt(self, of: Asset, secs: f64) -> Past {
-        let times = shipped(of).and_then(|(_, widths)| Widths::read(widths).at(secs));
-        match times {
-            Some(times) => self.widened(times),
-            None => self,
-        }
+    /// How many times as wide as it was was learnt of a shipped history, for a term.
+    pub(super) fn learnt(of: Asset, secs: f64) -> Option<f64> {
+        shipped(of).and_then(|(_, widths)| Widths::read(widths).at(secs))
+    }
+
+    /// Whose history is shipped for a coin, and its last day.
+    pub(super) fn kept(of: Asset) -> Option<(Asset, &'static str)> {
+        let last = shipped(of)?.0.lines().last()?.split(',').next()?;
+        Some((if of == Asset::Doge { Asset::Ltc } else { of }, last))
     }
 
     /// A future of so many seconds.

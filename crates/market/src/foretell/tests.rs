@@ -67,6 +67,38 @@ fn a_coin_without_a_past_is_foretold_as_unsteadily_as_the_most_unsteady_and_no_b
 }
 
 #[test]
+fn how_much_wider_than_the_past_a_forecast_is_is_said_and_of_a_very_wide_one_that_it_tells_little()
+{
+    let said = |of: Asset, weeks: u64, past: Asset| {
+        let mut given = Given { term_secs: weeks * 604_800, scenarios: 20, ..given() };
+        (given.chains[0].asset, given.price.asset, given.past) = (of, of, Some(past));
+        foretell(given).unwrap().words.join(" ")
+    };
+    // As docs/statements.md has them.
+    for (of, weeks, times, is_wide) in [
+        (Asset::Btc, 4, "1.4", false),
+        (Asset::Btc, 52, "1.8", false),
+        (Asset::Ltc, 4, "1.6", false),
+        (Asset::Ltc, 13, "2.0", true),
+        (Asset::Ltc, 52, "4.5", true),
+        (Asset::Ltc, 200, "4.5", true),
+    ] {
+        let words = said(of, weeks, of);
+        assert!(words.contains(&format!("moves {times} times as widely")), "{of} {weeks}: {words}");
+        assert_eq!(words.contains("tells little"), is_wide, "{of} {weeks}: {words}");
+        assert!(words.contains(&format!("the kept history of {of}")), "{words}");
+    }
+    assert!(said(Asset::Ltc, 4, Asset::Ltc).contains("up to 2020-05-01"));
+    let of_another = said(Asset::Etc, 52, past::Past::drawn_for(Asset::Etc));
+    assert!(
+        of_another.contains("4.5 times") && of_another.contains("tells little"),
+        "{of_another}"
+    );
+    let still = foretell(given()).unwrap().words.join(" ");
+    assert!(!still.contains("times as widely"), "{still}");
+}
+
+#[test]
 fn a_price_in_dollars_comes_back_by_the_coins_price_and_upkeep_in_dollars_is_taken() {
     // 84.67 coins of a million minor units, of 10^8: 0.8467 coins at 100 dollars.
     let price = |minor| Money { asset: Asset::Usd, minor };

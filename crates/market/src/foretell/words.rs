@@ -1,5 +1,6 @@
 //! A forecast in plain sentences.
 
+use super::past::Past;
 use super::{AssetForecast, Given, Outcome};
 use gruve_units::{Amount, Asset};
 
@@ -56,21 +57,41 @@ pub(super) fn words(
                 .into(),
         );
     }
-    words.push(if given.is_of_another() {
+    words
+}
+
+/// From so many times as wide as its past on an interval is said to tell little.
+const TELLS_LITTLE: f64 = 2.0;
+
+/// What the model does and leaves out; `learnt` is how many times as widely difficulty moves in it as it did.
+pub(super) fn model(given: &Given, learnt: Option<f64>) -> Vec<String> {
+    let mut words = vec![if given.is_of_another() {
         "The model: this coin has no kept history. Difficulty and price move as unsteadily as Litecoin's, \
          the most unsteady that is kept, and on average neither rise nor fall; subsidy, fees and this lane's hashrate stay as they \
          are now, and blocks are found by chance. Rising difficulty brings less."
-            .into()
-    } else if given.past.is_some() {
-        "The model: difficulty and price move as in stretches of the last four years of the kept history, difficulty as much more \
-         widely as it took to hold what came so far; subsidy, fees and this lane's hashrate stay as they are now, and blocks are \
-         found by chance. Halvings to come bring less."
-            .into()
+            .to_owned()
+    } else if let Some((of, day)) = given.past.and_then(Past::kept) {
+        format!(
+            "The model: difficulty and price move as in stretches of four years of the kept history of {of}, the last up to {day}; \
+             subsidy, fees and this lane's hashrate stay as they are now, and blocks are found by chance. Halvings to come bring less."
+        )
     } else {
         "The model: difficulty, fees and this lane's hashrate stay as they are now, and blocks are found by chance. \
          Difficulty has mostly risen in the past, which brings less."
-            .into()
-    });
+            .to_owned()
+    }];
+    if let Some(times) = learnt {
+        words.push(format!(
+            "Difficulty moves {times:.1} times as widely in it as it did in those years: for a term as long as this one so much \
+             was needed to hold what came."
+        ));
+    }
+    if learnt.is_some_and(|times| times >= TELLS_LITTLE) {
+        words.push(
+            "An interval as wide as this one tells little, and nothing here knows more: do not count on its middle."
+                .into(),
+        );
+    }
     words
 }
 

@@ -96,6 +96,8 @@ pub(crate) struct Everyone<'a> {
     pub(crate) running: &'a mut [Owing],
     /// Contracts that wait for a price, and are not settled.
     pub(crate) waiting: &'a BTreeSet<ContractId>,
+    /// The most that is kept of what accounts' own machines earn, of those that have agreed on it; at most the lane's fee.
+    pub(crate) agreed_fees: &'a BTreeMap<AccountId, Bps>,
 }
 
 /// Settles everyone who has something whole waiting, up to and with the epoch `to`. Gives what accounts are
@@ -314,7 +316,10 @@ impl Run<'_> {
         };
         let Some(id) = contract_of(who) else {
             return Ok(match who {
-                Beneficiary::Account(_) => nothing(self.lane.outside_fee_bps),
+                Beneficiary::Account(id) => {
+                    let lanes = self.lane.outside_fee_bps;
+                    nothing(self.everyone.agreed_fees.get(&id).map_or(lanes, |own| lanes.min(*own)))
+                }
                 _ => nothing(Bps::ZERO),
             });
         };

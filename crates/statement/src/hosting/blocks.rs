@@ -97,11 +97,41 @@ impl BlockLine {
     }
 }
 
+/// How far from a block's true time its header may be: two hours ahead by the chains' rule, and as much behind is allowed here.
+const HEADER_OFF_US: i64 = 7_200_000_000;
+
+/// The fee that was agreed, and the times between which it holds.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct AgreedFee {
+    pub(super) bps: u16,
+    pub(super) from_us: i64,
+    pub(super) until_us: i64,
+}
+
+impl AgreedFee {
+    /// Whether the house took more of a block than was agreed. What may be of before or after the contract is passed over:
+    /// an owner's blocks under other contracts stand in the same list.
+    fn check(&self, line: &BlockLine) -> Result<(), String> {
+        let surely =
+            self.from_us.saturating_add(HEADER_OFF_US)..self.until_us.saturating_sub(HEADER_OFF_US);
+        match line.fee_bps {
+            Some(bps) if bps > self.bps && surely.contains(&line.at_us) => {
+                Err(format!("the house's fee is {bps} and {} is agreed", self.bps))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
 /// Checks the blocks of a page.
-pub(super) fn check(blocks: &[BlockLine]) -> Result<(), (usize, String)> {
+pub(super) fn check(
+    blocks: &[BlockLine],
+    agreed: Option<AgreedFee>,
+) -> Result<(), (usize, String)> {
     let mut seen = BTreeSet::new();
     for (n, line) in blocks.iter().enumerate() {
         line.check().map_err(|why| (n, why))?;
+        agreed.map_or(Ok(()), |fee| fee.check(line)).map_err(|why| (n, why))?;
         if !seen.insert((line.block.as_str(), line.output)) {
             return Err((n, "it stands there twice".to_owned()));
         }
@@ -151,8 +181,24 @@ mod tests {
         }
         let twice =
             [line(1, 0, 0, 0), BlockLine { output: 1, ..line(1, 0, 0, 0) }, line(1, 0, 0, 0)];
-        assert_eq!(check(&twice[..2]), Ok(()));
-        assert_eq!(check(&twice).unwrap_err().0, 2);
+        assert_eq!(check(&twice[..2], None), Ok(()));
+        assert_eq!(check(&twice, None).unwrap_err().0, 2);
+    }
+
+    #[test]
+    fn more_than_the_agreed_fee_is_found_within_the_contracts_time_and_nowhere_else() {
+        let hour = 3_600_000_000;
+        let agreed = |bps| Some(AgreedFee { bps, from_us: 10 * hour, until_us: 20 * hour });
+        let at =
+            |hours| [BlockLine { at_us: hours * hour, ..line(312_500_000, 50, 546, 1_562_500) }];
+        assert_eq!(check(&at(15), agreed(50)), Ok(()));
+        let found = check(&at(15), agreed(49)).unwrap_err();
+        assert_eq!(found, (0, "the house's fee is 50 and 49 is agreed".to_owned()));
+        assert!(check(&at(12), agreed(0)).is_err() && check(&at(17), agreed(0)).is_err());
+        // It may have been found before the contract, or after it.
+        for hours in [0, 11, 18, 30] {
+            assert_eq!(check(&at(hours), agreed(0)), Ok(()), "{hours}");
+        }
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! What is agreed of a hosted machine, as exact bytes that the operator signs.
 
 use crate::terms::TermsError;
-use gruve_units::{Asset, Hashrate, LaneId};
+use gruve_units::{Asset, Bps, Hashrate, LaneId};
 use serde::{Deserialize, Serialize};
 
 /// The form of the terms that is written.
@@ -28,6 +28,10 @@ pub const LEVEL_RULE_1: &str = "an epoch is up if the machine's shares prove any
 /// How a contract ends, and what becomes of what is owed then.
 pub const END_RULE: &str = "either side may end it at any border of epochs; ended by the operator, ceil(back * epochs left / \
     epochs of the term) comes back; what is owed at the end is taken from the balance for 365 days";
+
+/// What of a machine's earnings the operator keeps.
+pub const EARNINGS_RULE: &str = "of what the owner's machines on the lane earn floor((gross * fee + carried) / 10000) is kept at \
+    most, of a block that pays the owner itself floor(block * fee / 10000), while the contract runs and of what is credited in the 365 days after";
 
 /// What is agreed of a machine. Its canonical bytes are its JSON with the fields in this order and no spaces.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -93,6 +97,12 @@ pub struct HostingTerms {
     /// What the operator was paid for a lease's whole term, of which he gives back what is left when he ends it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub back: Option<Back>,
+    /// The fee of [`EARNINGS_RULE`]; without it, in contracts from before, the lane's that stands at each settlement.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub earnings_fee_bps: Option<u16>,
+    /// [`EARNINGS_RULE`], with the fee.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub earnings_rule: Option<String>,
 }
 
 /// What the operator was paid for the use of a machine for a whole term.
@@ -149,6 +159,16 @@ impl HostingTerms {
         }
         if let Some(said) = terms.end_rule.as_ref().filter(|said| *said != END_RULE) {
             return Err(unreadable(format!("the rule {said:?} is not known here")));
+        }
+        match (terms.earnings_fee_bps, terms.earnings_rule.as_deref()) {
+            (None, None) => {}
+            (Some(fee), Some(EARNINGS_RULE)) if fee <= Bps::ONE => {}
+            (fee, said) => {
+                let fee = fee.map_or("none".to_owned(), |fee| fee.to_string());
+                return Err(unreadable(format!(
+                    "the fee {fee} by the rule {said:?} is not known here"
+                )));
+            }
         }
         if terms.energy_minor_per_kwh < 0 || terms.fee_minor_per_day < 0 {
             return Err(unreadable("a price is negative".into()));

@@ -36,6 +36,8 @@ fn agreed(pay_from: &str) -> HostingTerms {
         until_epoch: None,
         end_rule: Some(END_RULE.into()),
         back: Some(Back { asset: Asset::Btc, minor: 1_000, epochs: 30 }),
+        earnings_fee_bps: None,
+        earnings_rule: None,
     }
 }
 
@@ -318,6 +320,41 @@ fn terms_from_before_are_held_to_their_whole_term_and_a_handed_on_one_ends_where
     let open = HostingTerms { term_epochs: None, back: None, ..agreed("balance") };
     assert!(with(&open, None, Some(21)).is_err());
     with(&open, None, None).unwrap();
+}
+
+#[test]
+fn the_house_takes_no_more_of_a_block_than_the_terms_say() {
+    let with = |fee: u16| HostingTerms {
+        earnings_fee_bps: Some(fee),
+        earnings_rule: Some(EARNINGS_RULE.into()),
+        ..agreed("balance")
+    };
+    let paid = |t: &HostingTerms, day: i64| {
+        let mut p = page(t);
+        p.blocks[0].at_us = day * i64::try_from(DAY_US).unwrap();
+        verdict(t, &p.signed(&key()).unwrap())
+    };
+    paid(&with(50), 20).unwrap();
+    let more = paid(&with(49), 20).unwrap_err();
+    assert_eq!((more.place.as_str(), more.why.contains("49 is agreed")), ("block 1", true));
+    paid(&with(49), 5).unwrap();
+    paid(&agreed("balance"), 20).unwrap();
+}
+
+#[test]
+fn a_fee_of_no_known_rule_or_above_the_whole_is_unreadable() {
+    let read = |fee: Option<u16>, rule: Option<&str>| {
+        let rule = rule.map(str::to_owned);
+        let t = HostingTerms { earnings_fee_bps: fee, earnings_rule: rule, ..agreed("balance") };
+        HostingTerms::parse(&t.canonical().unwrap()).is_ok()
+    };
+    assert!(read(None, None) && read(Some(0), Some(EARNINGS_RULE)));
+    assert!(read(Some(10_000), Some(EARNINGS_RULE)) && !read(Some(10_001), Some(EARNINGS_RULE)));
+    assert!(!read(Some(100), None) && !read(None, Some(EARNINGS_RULE)));
+    assert!(!read(Some(100), Some("as much as we like")));
+    // Terms from before have the bytes that they had.
+    let before = String::from_utf8(agreed("balance").canonical().unwrap()).unwrap();
+    assert!(!before.contains("earnings_"), "{before}");
 }
 
 #[test]

@@ -39,6 +39,8 @@ answers! {
         energy_per_kwh: Money,
         /// A day of hosting.
         fee_per_day: Money,
+        /// What is kept of what it earns, hundredths of a percent.
+        earnings_fee_bps: u16,
         /// The promised part of the time.
         service_level_bps: u16,
         /// `earnings` or `balance`.
@@ -118,6 +120,7 @@ fn body(o: &HostedOffer) -> Option<HostedPlanBody> {
         scheme: p.scheme,
         energy_per_kwh: money(bills, h.energy_minor_per_kwh),
         fee_per_day: money(bills, h.fee_minor_per_day),
+        earnings_fee_bps: p.fee_bps.get(),
         service_level_bps: h.level_bps.get(),
         pays_from: match h.pays_from {
             PaysFrom::Earnings => "earnings".to_owned(),

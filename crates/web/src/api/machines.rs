@@ -7,7 +7,7 @@ use crate::api::{Hex, Money, Rate, Time, amount, hexed, rate, time};
 use crate::client::Client;
 use crate::extract::{Customer, Id, Json, Params};
 use crate::failure::{Failure, sentence};
-use crate::hosted::{Again, Asker, hosting_failure};
+use crate::hosted::{Again, Asker, Taken, hosting_failure};
 use crate::openapi::{Answer, Done, Fine, List, Made, Sheet, answers, requests};
 use crate::state::AppState;
 use axum::extract::State;
@@ -42,6 +42,9 @@ answers! {
         fee_per_day: Money,
         /// Uptime below which fees are given back.
         service_level_bps: u16,
+        /// What the operator keeps of what it earns at most, hundredths of a percent; none in contracts from before it was
+        /// agreed, of which the lane's fee is kept.
+        earnings_fee_bps: Option<u16>,
         /// Of the machine.
         price: Money,
         /// Of the terms' bytes.
@@ -50,6 +53,8 @@ answers! {
         replaces: Option<ContractId>,
         /// When it was offered.
         offered_at: Time,
+        /// From when on what another customer offers can be taken: it was agreed, and either side may still take it back.
+        taken_after: Option<Time>,
         /// When it was accepted.
         accepted_at: Option<Time>,
         /// Its first epoch.
@@ -184,12 +189,15 @@ answers! {
         owed: Money,
     }
 
-    /// An offer accepted.
+    /// An offer accepted, or agreed.
     struct Accepted {
         /// The contract's id.
         id: ContractId,
-        /// Its first epoch.
-        from_epoch: EpochNumber,
+        /// Its first epoch; none where it is only agreed.
+        from_epoch: Option<EpochNumber>,
+        /// What another customer offers is agreed, and taken by the same call from then on; until then either side may take
+        /// it back.
+        taken_after: Option<Time>,
     }
 
     /// A contract ended.
@@ -300,10 +308,12 @@ pub(crate) fn contract_body(state: &AppState, c: &Contract) -> HostingBody {
         energy_per_kwh: of(c.terms.energy_minor_per_kwh),
         fee_per_day: of(c.terms.fee_minor_per_day),
         service_level_bps: c.terms.level.get(),
+        earnings_fee_bps: c.terms.earnings_fee.map(Bps::get),
         price: amount(c.price),
         terms_sha256: hexed(c.terms_hash),
         replaces: c.replaces,
         offered_at: time(c.offered_at),
+        taken_after: state.taken_after(c).map(time),
         accepted_at: c.accepted_at.map(time),
         from_epoch: c.from,
         until_epoch: c.until,
@@ -385,8 +395,11 @@ pub(crate) async fn accept(
 ) -> Result<Fine<Accepted>, Failure> {
     let again = Again { password: proof.password, code: proof.code };
     let asker = Asker { customer: &customer, again: &again, from };
-    let from_epoch = state.accept_hosting(&asker, id).await?;
-    Ok(Answer(Accepted { id, from_epoch }))
+    let (from_epoch, taken_after) = match state.accept_hosting(&asker, id).await? {
+        Taken::From(epoch) => (Some(epoch), None),
+        Taken::After(at) => (None, Some(time(at))),
+    };
+    Ok(Answer(Accepted { id, from_epoch, taken_after }))
 }
 
 /// `DELETE /api/v1/machines/{id}`: refuses an offer, or takes an own one back.

@@ -64,6 +64,8 @@ answers! {
         luck: LuckBody,
         /// Miners connected now.
         machines: usize,
+        /// What is kept of what customers' own machines earn, hundredths of a percent.
+        own_machines_fee_bps: u16,
         /// Figures of the public chain; null until its blocks are known.
         chain: Option<ChainFigures>,
     }
@@ -275,6 +277,7 @@ pub(crate) async fn lanes(State(state): State<AppState>) -> Result<Fine<List<Lan
             blocks_found: s.blocks_found,
             luck: luck(&state.luck(&s.lane).await?),
             machines: l.machines,
+            own_machines_fee_bps: state.market().lane(&s.lane)?.outside_fee_bps.get(),
             chain: l.network(s.asset).map(|n| network::figures(s.asset, n)),
         });
     }

@@ -53,6 +53,12 @@ pub(crate) fn routes(routes: Routes) -> Routes {
             "Maintenance in dollars and the price that each was taken at, newest first.",
             dues,
         )
+        .api_get(
+            "/api/v1/machines/{id}/settlements",
+            Bearer,
+            "What the owner's machines on a machine's lane earned, settlement by settlement, newest first.",
+            own_settlements,
+        )
         .api_get("/api/v1/machines/{id}/bills", Bearer, "Bills of a machine, newest first.", bills)
         .api_get(
             "/api/v1/machines/{id}/in-block/payments",
@@ -92,16 +98,36 @@ async fn settlements(
     Id(id): Id<ContractId>,
     Params(page): Params<Page>,
 ) -> Result<Fine<List<SettlementBody>>, Failure> {
+    let (before, wanted) = (settlement_behind(&page)?, page.wanted()?);
+    let all = state.market().settlements_before(customer.account, id, before, wanted).await;
+    page.give(all.map_err(|e| market_failure(&e))?, |(at, _)| key_of(at), |(_, l)| settlement(l))
+}
+
+/// The settlement behind which a page begins.
+fn settlement_behind(page: &Page) -> Result<Option<SettlementPlace>, Failure> {
     let behind = page.behind::<Pair<Pair<i64>>>()?;
-    let before = behind.map(|Pair(at, Pair(book, number))| SettlementPlace {
+    Ok(behind.map(|Pair(at, Pair(book, number))| SettlementPlace {
         at: Timestamp(at),
         book,
         number,
-    });
-    let wanted = page.wanted()?;
-    let all = state.market().settlements_before(customer.account, id, before, wanted).await;
-    let key = |p: &SettlementPlace| Pair(p.at.0, Pair(p.book, p.number));
-    page.give(all.map_err(|e| market_failure(&e))?, |(at, _)| key(at), |(_, l)| settlement(l))
+    }))
+}
+
+fn key_of(p: &SettlementPlace) -> Pair<Pair<i64>> {
+    Pair(p.at.0, Pair(p.book, p.number))
+}
+
+/// `GET /api/v1/machines/{id}/settlements`
+async fn own_settlements(
+    State(state): State<AppState>,
+    customer: Customer,
+    Id(id): Id<ContractId>,
+    Params(page): Params<Page>,
+) -> Result<Fine<List<SettlementBody>>, Failure> {
+    let (before, wanted) = (settlement_behind(&page)?, page.wanted()?);
+    let c = state.own_hosting(customer.account, id).await?;
+    let all = state.market().account_settlements(c.account, &c.lane, before, wanted).await;
+    page.give(all.map_err(|e| market_failure(&e))?, |(at, _)| key_of(at), |(_, l)| settlement(l))
 }
 
 /// `GET /api/v1/contracts/{id}/owed`

@@ -74,6 +74,7 @@ const OF_EACH: [(&str, &str, &[&str]); 6] = [
             "/terms",
             "/signed-terms",
             "/statement",
+            "/settlements",
             "/bills",
             "/in-block",
             "/in-block/payments",

@@ -57,7 +57,7 @@ async fn compare(State(state): State<AppState>, visitor: Visitor) -> Result<Mark
     let content = html! {
         div.lead {
             h1 { (t("Machines of your own")) }
-            p { (t("A machine that is yours, or yours to use, and stands in the operator's site. What its work earns is yours whole; electricity and hosting are billed to you.")) }
+            p { (t("A machine that is yours, or yours to use, and stands in the operator's site. What its work earns is yours, less the fee on earnings; electricity and hosting are billed to you.")) }
         }
         section.sheet aria-label=(t("Machines on sale")) {
             @if all.is_empty() { p.empty { (t("No machines are on sale at the moment.")) } } @else { (table(&all, &records)) }
@@ -112,7 +112,7 @@ fn table(all: &[HostedOffer], records: &BTreeMap<String, Markup>) -> Markup {
             thead { tr {
                 th scope="col" { (t("Plan")) } th scope="col" { (t("Machine")) } th.r scope="col" { (t("Price")) }
                 th.r scope="col" { (t("Nameplate")) } th.r scope="col" { (t("A kilowatt-hour")) } th.r scope="col" { (t("A day of hosting")) }
-                th.r scope="col" { (t("A day at the nameplate")) } th.r scope="col" { (t("Promised to be up")) }
+                th.r scope="col" { (t("A day at the nameplate")) } th.r scope="col" { (t("Fee on earnings")) } th.r scope="col" { (t("Promised to be up")) }
                 th scope="col" { (t("Term")) } th scope="col" { (t("Track record")) } th.r scope="col" { (t("In stock")) }
             } }
             tbody { @for o in all { @if let Some(h) = &o.plan.hosted { (row(o, h, records.get(&o.plan.id))) } } }
@@ -130,6 +130,7 @@ fn row(o: &HostedOffer, h: &HostedConfig, record: Option<&Markup>) -> Markup {
         (cell!(r "A kilowatt-hour", money(asset, h.energy_minor_per_kwh)))
         (cell!(r "A day of hosting", money(asset, h.fee_minor_per_day)))
         (cell!(r "A day at the nameplate", html! { @match &o.machine { Some(m) => (a_day(p, h, m.watts)), None => "–" } }))
+        (cell!(r "Fee on earnings", basis_points(p.fee_bps)))
         (cell!(r "Promised to be up", basis_points(h.level_bps)))
         (cell!("Term", term(p, h)))
         (cell!("Track record", record_link(p, record)))
@@ -256,6 +257,7 @@ fn terms(o: &HostedOffer, h: &HostedConfig) -> Markup {
             dt { (t("A kilowatt-hour")) } dd { (money(asset, h.energy_minor_per_kwh)) }
             dt { (t("A day of hosting")) } dd { (money(asset, h.fee_minor_per_day)) }
             @if let Some(m) = &o.machine { dt { (t("A day at the nameplate")) } dd { (a_day(p, h, m.watts)) } }
+            dt { (t("Fee on earnings")) } dd { (basis_points(p.fee_bps)) }
             dt { (t("Promised to be up")) } dd { (basis_points(h.level_bps)) }
             dt { (t("Bills are taken")) } dd { @match h.pays_from {
                 PaysFrom::Earnings => (t("from what it earns; what that does not cover is waived")),

@@ -10,7 +10,7 @@ use crate::network;
 use crate::pages::home::{aux_figures, block_table, sold_meter};
 use crate::plot::{Plot, Point};
 use crate::state::AppState;
-use crate::view::algorithm_name;
+use crate::view::{algorithm_name, basis_points};
 use crate::visitor::Visitor;
 use crate::words::{say, t, text};
 use axum::extract::State;
@@ -34,6 +34,7 @@ pub(crate) async fn lane(
     let epochs = state.market().epochs(&s.lane, EPOCHS_SHOWN).await?;
     let blocks = state.market().blocks(&s.lane, BLOCKS_SHOWN).await?;
     let luck = state.luck(&s.lane).await?;
+    let own_fee = state.market().lane(&s.lane).map_err(|e| Failure::of(&e))?.outside_fee_bps;
     let halted = state.live().chains().iter().any(|c| c.lane == s.lane && c.standing == "halted");
     let content = html! {
         div.lead {
@@ -65,7 +66,7 @@ pub(crate) async fn lane(
             }
             (sold_meter(lane))
             @if let Some(url) = &lane.stratum {
-                p.small { (say!("Own machines may mine here too: {code}, user {code2}.", code = html! { code { (url) } }, code2 = html! { code { "account.machine" } })) }
+                p.small { (say!("Own machines may mine here too: {code}, user {code2}. Of what they earn {fee} is kept.", code = html! { code { (url) } }, code2 = html! { code { "account.machine" } }, fee = basis_points(own_fee))) }
             }
         }
         section.sheet #epochs data-live="lanes" aria-labelledby="epochs-h" {

@@ -9,6 +9,7 @@ use crate::hosted::{Again, Asker, farm_failure, hosting_failure};
 use crate::layout::{Field, cell, page, token};
 use crate::money::{amount, local, percent, rate, span_text, time};
 use crate::pages::in_block;
+use crate::pages::own_earnings;
 use crate::pages::security::proof;
 use crate::pages::tickets::{ticket_form, ticket_table};
 use crate::state::AppState;
@@ -41,7 +42,7 @@ pub(crate) async fn machines(
     let content = html! {
         div.lead {
             h1 { (t("Hosted machines")) }
-            p { (t("Machines of your own that stand in the operator's sites: what they find is yours, whole.")) }
+            p { (t("Machines of your own that stand in the operator's sites: what they earn is yours, less the fee on earnings.")) }
         }
         section.sheet aria-label=(t("Machines")) {
             @if all.is_empty() {
@@ -88,6 +89,7 @@ pub(crate) async fn machine(
 ) -> Result<Markup, Failure> {
     let (c, m) = state.hosted(customer.account, id).await?;
     let bills = state.hosting().bills(id, BILLS_SHOWN).await.map_err(|e| hosting_failure(&e))?;
+    let earned = own_earnings::lately(&state, &c).await?;
     let tickets = state.tickets_of(customer.account, &c).await?;
     let powers = state.powers().await?;
     let in_block = state.in_block(&c).await?;
@@ -111,7 +113,7 @@ pub(crate) async fn machine(
             p.crumbs { a href="/machines" { (t("Hosted machines")) } }
             h1 { (title) }
         }
-        @if c.state == HostingState::Offered { (offer(&visitor, &c, factors)) }
+        @if c.state == HostingState::Offered { (offer(&state, &visitor, &c, factors)) }
         @if c.state == HostingState::Ordered { (unpaid(&visitor, &c, invoice)) }
         section.sheet #figures data-live="farm lanes" aria-labelledby="figures-h" {
             header { h2 #figures-h { (t("Now")) } span.tag { (t(state_text(&c))) } }
@@ -127,6 +129,7 @@ pub(crate) async fn machine(
             header { h2 #energy-h { (t("Electricity")) } span.soft.small { (t("the last day of epochs, as measured")) } }
             (electricity(&m.footprint, &powers))
         }
+        @if c.accepted_at.is_some() { (own_earnings::section(rule, &earned)) }
         section.sheet aria-labelledby="bills-h" {
             header { h2 #bills-h { (t("Bills")) } span.soft.small { (t("newest first")) } }
             (bill_table(&c, &bills))
@@ -154,14 +157,24 @@ pub(crate) async fn machine(
     Ok(page(&visitor, &title, true, &content))
 }
 
-fn offer(visitor: &Visitor, c: &Contract, factors: Factors) -> Markup {
+fn offer(state: &AppState, visitor: &Visitor, c: &Contract, factors: Factors) -> Markup {
+    let after = state.taken_after(c);
+    let waits = after.filter(|at| *at > state.now());
+    let delay = state.accounts().payout_delay();
     html! {
         section.sheet.narrow aria-label=(t("Offer")) {
             p { (say!("This machine is offered to you for {strong}, on the terms below. The price is taken from your balance; the machine is yours from an epoch about to begin.", strong = html! { strong { (amount(c.price)) } })) }
-            form method="post" action={ "/machines/" (c.id) "/accept" } {
-                (token(visitor))
-                @if c.price.minor > 0 { (proof("accept", factors)) }
-                button type="submit" { (t("Accept")) }
+            @if let Some(at) = waits {
+                p.note { (say!("You have agreed. You can take it from {at} on; until then you may refuse it, and its owner may take the offer back.", at = time(at))) }
+            } @else {
+                @if c.replaces.is_some() && after.is_none() && !delay.is_zero() {
+                    p { (say!("Another customer hands it on. First you agree; {span} later you can take it. Both of you are told, and until then either may take it back.", span = span_text(delay))) }
+                }
+                form method="post" action={ "/machines/" (c.id) "/accept" } {
+                    (token(visitor))
+                    @if c.price.minor > 0 { (proof("accept", factors)) }
+                    button type="submit" { @if after.is_some() { (t("Take it")) } @else { (t("Accept")) } }
+                }
             }
             form method="post" action={ "/machines/" (c.id) "/refuse" } {
                 (token(visitor)) button.quiet type="submit" { (t("Refuse")) }
@@ -373,6 +386,7 @@ fn terms(c: &Contract, m: &HostedMachine, own: Asset) -> Markup {
             @if c.is_frozen { dt { (t("State")) } dd { (t("Frozen: payment disputed")) } }
             dt { (t("A kilowatt-hour")) } dd { (of(c.terms.energy_minor_per_kwh)) }
             dt { (t("A day of hosting")) } dd { (of(c.terms.fee_minor_per_day)) }
+            dt { (t("Fee on earnings")) } dd { (earnings_fee(c)) }
             dt { (t("Promised to be up")) } dd { (basis_points(c.terms.level)) }
             dt { (t("Bills are taken")) } dd { @match c.terms.pay_from {
                 PayFrom::Earnings => (t("from what it earns; what that does not cover is waived")),
@@ -391,6 +405,14 @@ fn terms(c: &Contract, m: &HostedMachine, own: Asset) -> Markup {
                 dt { (t("Certificate")) } dd { (say!("{link}, signed by the operator", link = html! { a href={ "/machines/" (c.id) "/certificate" } { (t("Download")) } })) }
             }
         }
+    }
+}
+
+/// What the operator keeps of what the machine earns, as agreed.
+pub(crate) fn earnings_fee(c: &Contract) -> Markup {
+    match c.terms.earnings_fee {
+        Some(fee) => say!("at most {fee}", fee = basis_points(fee)),
+        None => html! { (t("that of the lane; this contract is from before it was agreed")) },
     }
 }
 

@@ -22,6 +22,7 @@ pub(crate) mod lost;
 pub(crate) mod machines;
 pub(crate) mod manual;
 pub(crate) mod metered;
+pub(crate) mod own_earnings;
 pub(crate) mod papers;
 pub(crate) mod passkeys;
 pub(crate) mod payouts;

@@ -91,6 +91,7 @@ pub fn terms() -> OfferTerms {
         level: Bps::new(9_500).unwrap(),
         term_epochs: 0,
         minimum_payout_minor: 0,
+        earnings_fee: None,
     }
 }
 

@@ -28,12 +28,17 @@ pub async fn writing_house() -> House {
     House::with_rules(WebConfig::default(), rules).await
 }
 
-/// The ticket of the link to a page in the last message that has one.
-pub async fn ticket(house: &House, page: &str) -> String {
+/// What was written and not sent yet, all of it.
+pub async fn written(house: &House) -> Vec<Mail> {
     let sink = Sink::default();
     house.accounts.deliver(&sink).await.unwrap();
+    sink.0.into_inner().unwrap()
+}
+
+/// The ticket of the link to a page in the last message that has one.
+pub async fn ticket(house: &House, page: &str) -> String {
     let at = format!("http://gruve.test/{page}?ticket=");
-    let sent = sink.0.into_inner().unwrap();
+    let sent = written(house).await;
     let body = sent.iter().rev().find_map(|m| m.body.split(&at).nth(1)).unwrap();
     body.chars().take(43).collect()
 }

@@ -57,9 +57,24 @@ async fn real_coins_lie_under_a_plain_seed_only_where_the_operator_says_so() {
     begin(&under).await.unwrap().store.close().await;
     assert!(gruve_treasury::Seed::is_encrypted(&dir.path().join("house/wallet.seed")).unwrap());
 
+    // Found again without a word of it in the configuration, it is the passphrase that is missed.
+    let locked = begin(&parse("")).await.err().unwrap();
+    assert!(matches!(locked, StartError::Seed(gruve_treasury::SeedError::Locked(_))), "{locked:?}");
+
     let (other, said) = (tempfile::tempdir().unwrap(), "[keys]\nplain_on_mainnet = true\n");
     let said = Config::parse(&format!("{real}{said}"), other.path()).unwrap();
     begin(&said).await.unwrap().store.close().await;
+
+    // A house from before is told what to do, step by step, and nothing of it has changed.
+    let seed = other.path().join("house/wallet.seed");
+    let was = std::fs::read(&seed).unwrap();
+    let silent = Config::parse(&real, other.path()).unwrap();
+    let told = begin(&silent).await.err().unwrap();
+    assert!(matches!(told, StartError::PlainSeedThere(Asset::Btc)), "{told:?}");
+    for step in ["passphrase_file", "gruve admin keys encrypt", "plain_on_mainnet"] {
+        assert!(told.to_string().contains(step), "{told}");
+    }
+    assert_eq!(std::fs::read(&seed).unwrap(), was);
 }
 
 #[tokio::test]

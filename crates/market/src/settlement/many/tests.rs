@@ -15,7 +15,7 @@ use crate::{AuxConfig, Beneficiary, MaintenanceIn, PlanConfig, PlanKind, Result}
 use gruve_ledger::{Account, Entry, Posting, post};
 use gruve_store::{Row, Store, Tx, laws, params, transact};
 use gruve_units::{
-    Accrual, Amount, Asset, Bps, ContractId, EpochNumber, Hashrate, LaneId, Timestamp,
+    AccountId, Accrual, Amount, Asset, Bps, ContractId, EpochNumber, Hashrate, LaneId, Timestamp,
 };
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -192,6 +192,11 @@ async fn head(tx: &mut Tx) -> [u8; 32] {
     row.get("hash").unwrap()
 }
 
+/// Less than the lane's fee, and more.
+fn agreed_fees() -> BTreeMap<AccountId, Bps> {
+    [(someone(1), 37), (someone(2), 900)].map(|(who, bps)| (who, Bps::new(bps).unwrap())).into()
+}
+
 /// Everyone alone, an entry for each settlement: the plainest way.
 async fn one_by_one(
     tx: &mut Tx,
@@ -221,8 +226,9 @@ async fn one_by_one(
             if matches!(who, Beneficiary::Fpps(_)) {
                 fee = Bps::ZERO;
             }
-        } else if let Beneficiary::Account(_) = who {
-            fee = config.outside_fee_bps;
+        } else if let Beneficiary::Account(id) = who {
+            let agreed = agreed_fees().get(id).copied();
+            fee = config.outside_fee_bps.min(agreed.unwrap_or(config.outside_fee_bps));
         }
         let (mut rows, mut parts) = (Vec::new(), Vec::new());
         for book in config.books() {
@@ -321,7 +327,12 @@ async fn pages_change_nothing_and_everyone_alone_gets_the_same(store: Store) {
             if rows == 0 {
                 one_by_one(&mut tx, &w, to, &mut running, &waiting, &all).await;
             } else {
-                let everyone = Everyone { running: &mut running, waiting: &waiting };
+                let agreed_fees = agreed_fees();
+                let everyone = Everyone {
+                    running: &mut running,
+                    waiting: &waiting,
+                    agreed_fees: &agreed_fees,
+                };
                 settle_in_pages(&mut tx, config, to, everyone, NOW, rows).await.unwrap();
                 let head = head(&mut tx).await;
                 assert_eq!(*journal.get_or_insert(head), head, "pages of {rows}, seed {seed}");

@@ -200,6 +200,10 @@ papers! {
         end_rule: String = unsaid,
         /// What the operator was paid for a lease's whole term.
         back: Back = unsaid,
+        /// What of the earnings he keeps at most, hundredths of a percent.
+        earnings_fee_bps: u16 = unsaid,
+        /// How that is counted.
+        earnings_rule: String = unsaid,
     }
 
     /// What the operator was paid for the use of a machine for a whole term.

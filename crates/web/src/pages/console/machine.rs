@@ -5,7 +5,7 @@ use crate::extract::{Id, Staff};
 use crate::failure::Failure;
 use crate::hosted::{farm_failure, hosting_failure};
 use crate::money::{amount, rate_text, time};
-use crate::pages::machines::{bill_table, electricity, now};
+use crate::pages::machines::{bill_table, earnings_fee, electricity, now};
 use crate::state::AppState;
 use crate::view::basis_points;
 use crate::visitor::Visitor;
@@ -134,6 +134,7 @@ fn agreed(c: &Contract) -> Markup {
             dt { (t("Paid at once")) } dd { (amount(c.price)) }
             dt { (t("A kilowatt-hour")) } dd { (of(c.terms.energy_minor_per_kwh)) }
             dt { (t("A day of hosting")) } dd { (of(c.terms.fee_minor_per_day)) }
+            dt { (t("Fee on earnings")) } dd { (earnings_fee(c)) }
             dt { (t("Promised to be up")) } dd { (basis_points(c.terms.level)) }
             dt { (t("Bills are taken from")) } dd { (t(c.terms.pay_from.name())) }
             @if let Some(from) = c.from { dt { (t("From epoch")) } dd { (from) } }
