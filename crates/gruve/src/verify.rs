@@ -130,7 +130,9 @@ fn print(verdict: &Verdict, receipts: &Receipts, json: bool) -> Result<(), Strin
 fn refuse(error: &VerifyError, json: bool) -> ExitCode {
     let (lie, code) = match error {
         VerifyError::Lie(lie) => (Some(lie), 1),
-        VerifyError::Unreadable { .. } | VerifyError::TooLarge { .. } => (None, 2),
+        VerifyError::Unreadable { .. }
+        | VerifyError::TooLarge { .. }
+        | VerifyError::TooLong { .. } => (None, 2),
     };
     if json {
         let at = lie.map(|l| (l.name, &l.at));

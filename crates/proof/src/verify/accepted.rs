@@ -2,7 +2,7 @@
 
 use super::budget::Budget;
 use super::entries::Log;
-use super::source::{Source, whole};
+use super::source::{Source, listed, whole};
 use super::{VerifyError, lie};
 use crate::Hash;
 use crate::acceptance::{
@@ -14,6 +14,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// Notes of a lane that are asked for where files cannot be listed, the newest: four hours. Each takes two requests.
 const ASKED_MAX: u64 = 240;
+/// Those of all lanes together: ten of them have four hours, a log that names lanes without end does not have its server asked without end.
+const ASKED_ALL_MAX: u64 = 10 * ASKED_MAX;
 /// Bytes of the file that says which there are.
 const RANGE_BYTES_MAX: usize = 64;
 /// Accepted shares that are held against the record at most.
@@ -74,7 +76,7 @@ pub(super) fn read(
 ) -> Result<BTreeMap<LaneId, Accepted>, VerifyError> {
     let mut all: BTreeMap<LaneId, Accepted> = BTreeMap::new();
     let mut held = 0;
-    for path in &newest_first(notes(source, log)?, log) {
+    for path in &newest_first(notes(source, log, budget)?, log) {
         let Some(own) = note(source, log, path)? else { continue };
         in_its_time(&own, log, now_us, path)?;
         let of = all.entry(own.lane.clone()).or_default();
@@ -154,9 +156,9 @@ fn in_its_time(
 }
 
 /// Paths of the notes that are there, or may be.
-fn notes(source: &dyn Source, log: &Log) -> Result<Vec<String>, VerifyError> {
+fn notes(source: &dyn Source, log: &Log, budget: &Budget) -> Result<Vec<String>, VerifyError> {
     let unreadable = |source| VerifyError::Unreadable { path: FOLDER.to_owned(), source };
-    if let Some(mut files) = source.list().map_err(unreadable)? {
+    if let Some(mut files) = listed(source, budget)? {
         // Leaves without a note claim nothing: the note is written after them, and goes before them. Names that begin with a
         // dot are no part of the record.
         let is_note = |f: &str| {
@@ -167,6 +169,7 @@ fn notes(source: &dyn Source, log: &Log) -> Result<Vec<String>, VerifyError> {
     }
     let lanes: BTreeSet<&LaneId> = log.epochs.iter().map(|e| &e.summary.lane).collect();
     let mut all = Vec::new();
+    let each = ASKED_ALL_MAX.checked_div(lanes.len() as u64).unwrap_or(0).clamp(1, ASKED_MAX);
     for lane in lanes {
         let path = range_path(lane);
         if source.open(&path).map_err(unreadable)?.is_none() {
@@ -176,7 +179,7 @@ fn notes(source: &dyn Source, log: &Log) -> Result<Vec<String>, VerifyError> {
         let Some((first, last)) = std::str::from_utf8(&bytes).ok().and_then(read_range) else {
             return lie("acceptance-malformed", path, "not the numbers of two notes");
         };
-        let from = first.max(last.saturating_sub(ASKED_MAX - 1));
+        let from = first.max(last.saturating_sub(each - 1));
         all.extend((from..=last).map(|n| format!("{FOLDER}/{lane}/{n}")));
     }
     Ok(all)
