@@ -14,17 +14,21 @@ use gruve_proof::verify::{
 };
 use gruve_proof::witness::WitnessKey;
 use gruve_units::{Clock as _, Hashrate, LaneId, SystemClock};
+use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::fs;
 use std::io::{self, BufRead as _, BufReader, IsTerminal, Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::rc::Rc;
 use std::time::{Duration, Instant};
 use web::WebSource;
 
 /// Bytes of a file of receipts at most: one has some ten thousand, a year of them half a gigabyte.
 const RECEIPT_BYTES_MAX: u64 = 1 << 32;
+/// Bytes of one of them, or of a page of the API, at most: a page has some two million. Read as JSON it takes some thirty times as much.
+const RECEIPT_CHARS_MAX: u64 = 8 << 20;
 /// Bytes of a proof of what is owed at most: one has some five thousand.
 const OWED_BYTES_MAX: u64 = 1 << 20;
 
@@ -130,7 +134,9 @@ fn print(verdict: &Verdict, receipts: &Receipts, json: bool) -> Result<(), Strin
 fn refuse(error: &VerifyError, json: bool) -> ExitCode {
     let (lie, code) = match error {
         VerifyError::Lie(lie) => (Some(lie), 1),
-        VerifyError::Unreadable { .. } | VerifyError::TooLarge { .. } => (None, 2),
+        VerifyError::Unreadable { .. }
+        | VerifyError::TooLarge { .. }
+        | VerifyError::TooLong { .. } => (None, 2),
     };
     if json {
         let at = lie.map(|l| (l.name, &l.at));
@@ -146,10 +152,9 @@ fn refuse(error: &VerifyError, json: bool) -> ExitCode {
     ExitCode::from(code)
 }
 
-/// What the record, a file's name or a server says, without anything that a terminal would obey.
+/// What the record, a file's name or a server says, without anything that a terminal would obey or not show.
 fn plain(said: &impl fmt::Display) -> String {
-    let shown = |c: char| if c.is_control() && c != '\n' { '\u{fffd}' } else { c };
-    said.to_string().chars().map(shown).collect()
+    said.to_string().split('\n').map(gruve_proof::verify::plain).collect::<Vec<_>>().join("\n")
 }
 
 /// What there is to say of receipts that hold.
@@ -192,7 +197,7 @@ fn check_receipts(
             Err(e) => Ok(Err(e)),
         };
     }
-    for value in serde_json::Deserializer::from_reader(read).into_iter() {
+    for value in Values::of(read) {
         let receipts = value.and_then(receipts_in);
         let receipts = receipts.map_err(|e| format!("{}: not a receipt: {e}", path.display()))?;
         for receipt in receipts {
@@ -210,6 +215,51 @@ fn check_receipts(
         return Err(format!("{}: no receipt in it", path.display()));
     }
     Ok(Ok(Receipts::of(n, &checker)))
+}
+
+/// Values of JSON one behind the other, each of a bounded length: whoever hands out the file may be who should not be trusted.
+struct Values<R: Read> {
+    read: serde_json::StreamDeserializer<
+        'static,
+        serde_json::de::IoRead<Rationed<R>>,
+        serde_json::Value,
+    >,
+    left: Rc<Cell<u64>>,
+}
+
+/// What may be read until somebody allows more.
+struct Rationed<R> {
+    inner: R,
+    left: Rc<Cell<u64>>,
+}
+
+impl<R: Read> Values<R> {
+    fn of(from: R) -> Values<R> {
+        let left = Rc::new(Cell::new(0));
+        let rationed = Rationed { inner: from, left: Rc::clone(&left) };
+        Values { read: serde_json::Deserializer::from_reader(rationed).into_iter(), left }
+    }
+}
+
+impl<R: Read> Iterator for Values<R> {
+    type Item = serde_json::Result<serde_json::Value>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.left.set(RECEIPT_CHARS_MAX);
+        self.read.next()
+    }
+}
+
+impl<R: Read> Read for Rationed<R> {
+    fn read(&mut self, to: &mut [u8]) -> io::Result<usize> {
+        let most = usize::try_from(self.left.get()).unwrap_or(usize::MAX).min(to.len());
+        if most == 0 && !to.is_empty() {
+            return Err(io::Error::other(format!("longer than {RECEIPT_CHARS_MAX} bytes")));
+        }
+        let n = self.inner.read(&mut to[..most])?;
+        self.left.set(self.left.get().saturating_sub(n as u64));
+        Ok(n)
+    }
 }
 
 /// A receipt, or those of a page as the API gives them.
@@ -399,5 +449,21 @@ mod tests {
     #[test]
     fn nothing_that_is_told_commands_the_terminal() {
         assert_eq!(plain(&"a\u{1b}[2J\r\nb\u{9b}31m"), "a\u{fffd}[2J\u{fffd}\nb\u{fffd}31m");
+        // A name of a log may turn the direction of what stands behind it, or look like another.
+        assert_eq!(plain(&"log \u{202e}x\u{200b}y: z"), "log \u{fffd}x\u{fffd}y: z");
+    }
+
+    #[test]
+    fn a_receipt_that_never_ends_is_left() {
+        let one = |n: usize| format!("{{\"receipts\":[{}1]}}", "1,".repeat(n / 2));
+        for (bytes, is_read) in [(1_000, true), (RECEIPT_CHARS_MAX, false)] {
+            let text = one(usize::try_from(bytes).unwrap());
+            let said = Values::of(text.as_bytes()).next().unwrap();
+            assert_eq!(said.is_ok(), is_read, "{bytes}");
+        }
+        // Many of them, each short, are no matter.
+        let many = format!("\"{}\"\n", "a".repeat(1 << 20)).repeat(9);
+        assert!(many.len() as u64 > RECEIPT_CHARS_MAX);
+        assert!(Values::of(many.as_bytes()).all(|one| one.is_ok()));
     }
 }

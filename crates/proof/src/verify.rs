@@ -86,6 +86,15 @@ pub enum VerifyError {
         /// Bytes allowed.
         allowed: u64,
     },
+    /// It would take hours for a few bytes: that proves nothing either way.
+    #[error(
+        "checking {at} takes one more of the Ethash family's caches than the {} that are made: each takes seconds, and no honest record needs so many",
+        budget::CACHES_MAX
+    )]
+    TooLong {
+        /// Where it became too much.
+        at: String,
+    },
 }
 
 impl From<Lie> for VerifyError {
@@ -100,10 +109,13 @@ fn lie<T>(name: &'static str, at: impl ToString, what: impl ToString) -> Result<
     Err(Lie { name, what: plain(&what.to_string()), at: plain(&at.to_string()) }.into())
 }
 
-/// Text for a terminal: what a record or the names of its files say must not move the cursor, nor look like a line of ours.
-fn plain(text: &str) -> String {
+/// Text for a terminal: what a record or the names of its files say must not move the cursor, turn the direction of writing, hide, nor
+/// look like a line of ours.
+#[must_use]
+pub fn plain(text: &str) -> String {
     let is_plain = |c: char| {
-        !c.is_control() && !matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+        let is_unseen = matches!(c, '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}');
+        !c.is_control() && !is_unseen
     };
     text.chars().map(|c| if is_plain(c) { c } else { '\u{fffd}' }).collect()
 }
@@ -189,7 +201,7 @@ pub fn verify(
     verdict.remarks.extend(left_out.remarks);
     verdict.not_proven.extend(left_out.not_proven);
     verdict.funds = funds::check(source, &log, options)?;
-    verdict.remarks.extend(source::unknown_files(source, &log)?);
+    verdict.remarks.extend(source::unknown_files(source, &log, &budget)?);
     verdict.end(options.now_us);
     Ok(verdict)
 }
@@ -222,5 +234,18 @@ fn not_yet(log: &entries::Log, options: &Options) -> Result<(), VerifyError> {
         Some(s) => {
             lie("not-yet", format!("lane {}, epoch {}", s.lane, s.epoch), "it has not begun yet")
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_told_neither_commands_a_terminal_nor_turns_nor_hides_on_it() {
+        assert_eq!(plain("btc, epoch 12: \u{b1} 3 %"), "btc, epoch 12: \u{b1} 3 %");
+        let told = plain("a\u{1b}[2J\n\u{9b}b\u{202e}c\u{200b}d\u{2066}e\u{feff}\u{61c}\u{2028}");
+        assert_eq!(told.matches('\u{fffd}').count(), 9, "{told:?}");
+        assert!(told.chars().all(|c| c.is_ascii_graphic() || c == '\u{fffd}'), "{told:?}");
     }
 }

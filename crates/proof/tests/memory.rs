@@ -4,6 +4,7 @@
 
 mod world;
 
+use gruve_proof::places::Places;
 use gruve_proof::share::{Canonical, ShareLeaf};
 use gruve_proof::summary::Rules;
 use gruve_proof::verify::{BESIDE, FolderSource, Options, Source, VerifyError, verify};
@@ -11,7 +12,7 @@ use gruve_units::Class;
 use std::io::{self, Read};
 use std::path::Path;
 use std::process::Command;
-use world::{Files, World, closing};
+use world::{Closing, Files, World, closing};
 
 /// What the processes may count: far less than what the folders would take.
 const ALLOWED: u64 = 4 << 20;
@@ -142,33 +143,54 @@ fn long_coinbases_are_hashed_in_small_parts() {
     assert_eq!(said_within_the_bound(&w.publish()), "yes 4096 shares");
 }
 
+/// So many jobs of an epoch with a share each, whose every output pays to another place; beside that of all jobs, if it is `kept`.
+fn paying(w: &mut World, epoch: u64, (jobs, outputs): (u32, u16), kept: bool) -> Closing {
+    let (mut all, mut shares) = (Vec::new(), Vec::new());
+    for n in 0..jobs {
+        let mut job = w.job(epoch);
+        // Behind the number of outputs stands the one of all jobs: value, length, script.
+        let stamp = job.suffix.split_off(if kept { 5 } else { 5 + 8 + 1 + 2 });
+        job.suffix.truncate(4);
+        job.suffix.push(0xfd);
+        job.suffix.extend((outputs + if kept { 2 } else { 1 }).to_le_bytes());
+        for m in 0..outputs {
+            job.suffix.extend([1, 0, 0, 0, 0, 0, 0, 0, 6]);
+            job.suffix.extend([&n.to_be_bytes()[..], &m.to_be_bytes()].concat());
+        }
+        job.suffix.extend(stamp);
+        shares.extend(many(&job, 1));
+        all.push(job);
+    }
+    closing(epoch, all, shares)
+}
+
 /// Jobs whose every output pays to another place: none of them is forgotten to be bounded.
 #[test]
 fn a_million_destinations_are_not_all_kept() {
     let mut w = World::new();
-    let (mut jobs, mut shares) = (Vec::new(), Vec::new());
-    for n in 0..100u32 {
-        let mut job = w.job(10);
-        let stamp = job.suffix.split_off(5);
-        let mut outputs = Vec::new();
-        for m in 0..2_000u32 {
-            outputs.extend([1, 0, 0, 0, 0, 0, 0, 0, 8]);
-            outputs.extend([n.to_be_bytes(), m.to_be_bytes()].concat());
-        }
-        job.suffix.truncate(4);
-        job.suffix.push(0xfd);
-        job.suffix.extend(2_002u16.to_le_bytes());
-        job.suffix.extend(outputs);
-        job.suffix.extend(stamp);
-        shares.extend(many(&job, 1));
-        jobs.push(job);
-    }
-    w.close(&closing(10, jobs, shares));
+    let c = paying(&mut w, 10, (100, 2_000), true);
+    w.close(&c);
     let files = w.publish();
     let verdict = files.verify(&Options::default()).unwrap();
     assert!(verdict.lanes[0].has_more_destinations);
     assert!(verdict.lanes[0].destinations.len() < 20_000);
     assert_eq!(said_within_the_bound(&files), "yes 100 shares");
+}
+
+/// The same of jobs that only owners' machines may have worked on: which owner's they are is seen when all jobs are read.
+#[test]
+fn owners_scripts_by_the_million_are_counted() {
+    let mut w = World::new();
+    let mut said = closing(10, Vec::new(), Vec::new());
+    said.contracts.clear();
+    said.rules = Rules::default();
+    said.places = Some(Places::new(&w.lane, [(None, &b"house"[..])]).unwrap().encode());
+    w.close(&said);
+    let c = paying(&mut w, 12, (60, 1_000), false);
+    w.close(&Closing { places: said.places, ..c });
+    let files = w.publish();
+    assert_eq!(files.lie(&Options::default()), "paid-unpublished", "where there is room");
+    assert_eq!(said_within_the_bound(&files), "too large");
 }
 
 /// The honest files, but one of them never ends.
@@ -183,7 +205,7 @@ impl Source for Endless {
         }
     }
 
-    fn list(&self) -> io::Result<Option<Vec<String>>> {
+    fn list(&self, _: u64) -> io::Result<Option<Vec<String>>> {
         Ok(None)
     }
 }

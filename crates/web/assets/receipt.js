@@ -9,6 +9,7 @@
   if (!form || !said) return;
 
   const LEAVES_MAX = 1 << 20; // entries of a public log that a page will fetch: 32 MB
+  const ENTRIES_MAX = 1n << 24n; // and those that any log may have
   const SUM_MAX = (1n << 128n) - 1n;
   class Untrue extends Error {}
   const need = (holds, what) => { if (!holds) throw new Untrue(what); };
@@ -40,7 +41,7 @@
     return Uint8Array.from({ length: bytes }, (_, i) => Number((n >> BigInt(8 * (bytes - 1 - i))) & 255n));
   };
   const whole = (v) => {
-    need(typeof v === "string" && /^(0|[1-9][0-9]*)$/.test(v) || Number.isSafeInteger(v) && v >= 0, "not a whole number");
+    need(typeof v === "string" && /^(0|[1-9][0-9]{0,38})$/.test(v) || Number.isSafeInteger(v) && v >= 0, "not a whole number");
     return BigInt(v);
   };
   const id = (s) => {
@@ -62,7 +63,9 @@
     take(1);
     entry.proven = big(1) === 1n;
     entry.epoch = big(8);
-    take(8 + 32 + 8);
+    entry.before = big(8);
+    take(32);
+    entry.length = big(8);
     entry.shares = big(8);
     entry.house = big(16);
     entry.other = big(16);
@@ -133,7 +136,7 @@
     const lines = body.split("\n");
     need(lines.length === 4, "not a checkpoint");
     const [origin, size, root] = lines;
-    need(/^(0|[1-9][0-9]*)$/.test(size), "not a checkpoint");
+    need(/^[1-9][0-9]{0,7}$/.test(size) && BigInt(size) <= ENTRIES_MAX, "not a checkpoint");
     const from = keys.map((k) => k.from).filter((f) => f <= BigInt(size)).reduce((a, b) => (a > b ? a : b), 0n);
     let signed = false;
     for (const line of note.slice(cut + 2).split("\n").slice(0, -1)) {
@@ -177,12 +180,11 @@
     const top = await climb(entry.contracts, whole(r.leaf_index), { sums, hash }, siblings, sumParent);
     need(same(top.hash, entry.sold) && top.sums.every((s, i) => s === entry.sums[i]),
       "the contract is not in the epoch's sold tree with this rate, work and money");
-    return { entry, head, sums, entitled: whole(r.entitled), contract: r.contract };
+    return { entry, head, sums, kind: r.kind, entitled: whole(r.entitled), contract: r.contract };
   };
 
   // A series: receipts of one contract under one head, with everything once.
   const SERIES = text.encode("GRUVRCP1");
-  const ENTRIES_MAX = 1n << 24n;
   const isSeries = (bytes) => same(bytes.subarray(0, SERIES.length), SERIES);
   const bigOf = (bytes) => bytes.reduce((v, b) => (v << 8n) | BigInt(b), 0n);
 
@@ -236,7 +238,6 @@
     const asset = take(count(1));
     need(kind === 0 || kind === 1, "the receipt is not of its form");
     const head = await readNote(note, keys);
-    need(head.size <= ENTRIES_MAX, "the receipt is not of its form");
     const size = Number(head.size);
     const peaks = [];
     const good = [];
@@ -278,7 +279,7 @@
       const top = await climb(entry.contracts, index, { sums, hash }, siblings, sumParent);
       need(same(top.hash, entry.sold) && top.sums.every((s, i) => s === entry.sums[i]),
         "the contract is not in the epoch's sold tree with this rate, work and money");
-      good.push({ entry, head, sums, entitled, contract: about.contract });
+      good.push({ entry, head, sums, kind, entitled, contract: about.contract });
     }
     need(at === bytes.length, "the receipt is not of its form");
     let root = null;
@@ -356,6 +357,40 @@
   };
   const grouped = (n) => String(n).replace(/\B(?=(\d{3})+$)/g, "\u2009");
 
+  // What no single receipt shows to be wrong, and still is to be asked: a claim on less than the rate makes, epochs without a
+  // receipt between others, a debt that fell by more than the work. Of each kind and contract the first.
+  const questions = (good) => {
+    const by = new Map();
+    for (const g of good) {
+      const of = `${g.contract} ${g.entry.lane}`;
+      by.set(of, (by.get(of) ?? new Map()).set(g.entry.epoch, g));
+    }
+    const asked = [];
+    for (const some of by.values()) {
+      const own = [...some.values()].sort((a, b) => (a.entry.epoch < b.entry.epoch ? -1 : 1));
+      const made = (g) => g.sums[0] * g.entry.length / 1000000n;
+      const less = own.find((g) => g.entitled < made(g));
+      if (less) {
+        asked.push(say("Contract {contract}: in epoch {epoch} its rate makes {whole} hashes, and it had a claim on {entitled}. That is so in its first and last epoch and in a pause; ask why it was so then.",
+          { contract: less.contract, epoch: less.entry.epoch, whole: grouped(made(less)), entitled: grouped(less.entitled) }));
+      }
+      const pairs = own.slice(1).map((g, i) => [own[i], g]);
+      const gap = pairs.find(([a, b]) => b.entry.before !== a.entry.epoch);
+      if (gap) {
+        asked.push(say("Contract {contract}: there are epochs of lane {lane} between {first} and {last}, and no receipt of them is here; ask whether it was in their sold trees.",
+          { contract: gap[1].contract, lane: gap[1].entry.lane, first: gap[0].entry.epoch, last: gap[1].entry.epoch }));
+      }
+      const cut = pairs.find(([a, b]) => (
+        b.kind === 0 && b.entry.before === a.entry.epoch && a.sums[2] - b.sums[2] > b.sums[1]));
+      if (cut) {
+        asked.push(say("Contract {contract}: in epoch {epoch} it got {got} hashes, and what is owed fell from {before} to {after}; ask what was refunded.",
+          { contract: cut[1].contract, epoch: cut[1].entry.epoch, got: grouped(cut[1].sums[1]),
+            before: grouped(cut[0].sums[2]), after: grouped(cut[1].sums[2]) }));
+      }
+    }
+    return asked;
+  };
+
   const receipts = (all) => {
     const trimmed = all.trim();
     try { return [JSON.parse(trimmed)]; } catch (_) { /* one a line, then */ }
@@ -401,7 +436,7 @@
       }));
       const more = good.length > 20 ? [say("and {n} more.", { n: good.length - 20 })] : [];
       const holds = say(good.length === 1 ? "Yes: {n} receipt holds." : "Yes: {n} receipts hold.", { n: good.length });
-      show("good", [holds, ...told, ...more, compared]);
+      show("good", [holds, ...told, ...more, ...questions(good).slice(0, 20), compared]);
     } catch (e) {
       const why = e instanceof Untrue ? say(e.message) : say("this browser cannot check it ({why})", { why: e.message });
       show("bad", [say("No: {why}", { why })]);

@@ -148,7 +148,7 @@ impl Source for WebSource {
         }))
     }
 
-    fn list(&self) -> io::Result<Option<Vec<String>>> {
+    fn list(&self, _: u64) -> io::Result<Option<Vec<String>>> {
         Ok(None)
     }
 }

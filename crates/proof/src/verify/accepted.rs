@@ -2,7 +2,7 @@
 
 use super::budget::Budget;
 use super::entries::Log;
-use super::source::{Source, whole};
+use super::source::{Source, listed, whole};
 use super::{VerifyError, lie};
 use crate::Hash;
 use crate::acceptance::{
@@ -15,6 +15,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// Notes of a lane that are asked for where files cannot be listed, the newest: four hours. Each takes two requests.
 const ASKED_MAX: u64 = 240;
+/// Those of all lanes together: ten of them have four hours, a log that names lanes without end does not have its server asked without end.
+const ASKED_ALL_MAX: u64 = 10 * ASKED_MAX;
 /// Accepted shares that are held against the record at most.
 const HELD_MAX: usize = 1 << 22;
 /// Bytes that one takes while the list of them grows.
@@ -73,7 +75,7 @@ pub(super) fn read(
 ) -> Result<BTreeMap<LaneId, Accepted>, VerifyError> {
     let mut all: BTreeMap<LaneId, Accepted> = BTreeMap::new();
     let mut held = 0;
-    for path in &newest_first(notes(source, log)?, log) {
+    for path in &newest_first(notes(source, log, budget)?, log) {
         let Some(own) = note(source, log, path)? else { continue };
         in_its_time(&own, log, now_us, path)?;
         let of = all.entry(own.lane.clone()).or_default();
@@ -153,9 +155,8 @@ fn in_its_time(
 }
 
 /// Paths of the notes that are there, or may be.
-fn notes(source: &dyn Source, log: &Log) -> Result<Vec<String>, VerifyError> {
-    let unreadable = |source| VerifyError::Unreadable { path: FOLDER.to_owned(), source };
-    if let Some(mut files) = source.list().map_err(unreadable)? {
+fn notes(source: &dyn Source, log: &Log, budget: &Budget) -> Result<Vec<String>, VerifyError> {
+    if let Some(mut files) = listed(source, budget)? {
         // Leaves without a note claim nothing: the note is written after them, and goes before them. Names that begin with a
         // dot are no part of the record.
         files.retain(|f| is_own(f) && !f.ends_with(LEAVES) && !f.contains("/."));
@@ -169,10 +170,11 @@ fn notes(source: &dyn Source, log: &Log) -> Result<Vec<String>, VerifyError> {
     }
     let lanes: BTreeSet<&LaneId> = log.epochs.iter().map(|e| &e.summary.lane).collect();
     let mut all = Vec::new();
+    let each = ASKED_ALL_MAX.checked_div(lanes.len() as u64).unwrap_or(0).clamp(1, ASKED_MAX);
     for lane in lanes {
         let path = range_path(lane);
         let Some((first, last)) = range(source, log, &path)? else { continue };
-        let from = first.max(last.saturating_sub(ASKED_MAX - 1));
+        let from = first.max(last.saturating_sub(each - 1));
         all.extend((from..=last).map(|n| format!("{FOLDER}/{lane}/{n}")));
     }
     Ok(all)

@@ -67,6 +67,20 @@ impl Covered {
     }
 }
 
+/// A time, seconds since 1970.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Span {
+    pub(super) from: u64,
+    pub(super) until: u64,
+}
+
+impl Span {
+    /// The least that holds both.
+    pub(super) fn with(self, other: Span) -> Span {
+        Span { from: self.from.min(other.from), until: self.until.max(other.until) }
+    }
+}
+
 /// Whether a job's block was the tip in its epoch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Dated {
@@ -127,6 +141,16 @@ impl Headers {
     /// When a block was found, by its chain's clocks, seconds since 1970; `None` where it is not among them.
     pub(super) fn found_at(&self, block: &Hash) -> Option<u64> {
         self.by_hash.get(block).and_then(|at| self.time(*at)).map(|(secs, _)| secs)
+    }
+
+    /// Between what times work on a block was done that was the tip meanwhile, seconds since 1970: from when it was found until the next
+    /// one was, each as far off as it may be. Where no next one is known, until the end of the job's epoch and as far off as that.
+    pub(super) fn span(&self, prev: &Hash, epoch: EpochNumber, length_us: u64) -> Option<Span> {
+        let at = self.by_hash.get(prev).copied()?;
+        let (found, slack) = self.time(at)?;
+        let end = (epoch.next().0.saturating_mul(length_us) / 1_000_000, HEADER_SLACK_SECS);
+        let (next, off) = self.time(at + 1).unwrap_or(end);
+        Some(Span { from: found.saturating_sub(slack), until: next.saturating_add(off) })
     }
 
     pub(super) fn date(&self, prev: &Hash, epoch: EpochNumber, length_us: u64) -> Dated {

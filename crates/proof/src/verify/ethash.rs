@@ -23,8 +23,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 pub(super) const NONCE_LEN: usize = 8;
 /// The highest epoch of the algorithm that is hashed: its cache has 150 MB, and two are held. Decades away for any chain.
 const EPOCH_MAX: u32 = 1_023;
-/// Caches that are held: a record over the border between two of the algorithm's epochs needs both.
-const CACHES: usize = 2;
+/// Bytes of the caches that are held: a record over the border between two of the algorithm's epochs needs both, and two of the highest
+/// fit. Of today's it is those of four lanes.
+const HELD_BYTES: u64 = 2 * (16 << 20) + 2 * (EPOCH_MAX as u64 + 1) * (128 << 10);
 /// Bytes of a header at most: the usual fields have some 540, and later rules of a chain may add some.
 const HEADER_MAX: usize = 1_024;
 
@@ -50,13 +51,24 @@ impl Header {
 /// Made caches, the last used first.
 static MADE: Mutex<Vec<Arc<LightCache>>> = Mutex::new(Vec::new());
 
+/// Of caches that are held, the last used first, how many stay when another one comes.
+pub(super) fn staying(held: impl Iterator<Item = EthashEpoch>, next: EthashEpoch) -> usize {
+    let mut bytes = next.cache_bytes();
+    let fits = |epoch: &EthashEpoch| {
+        bytes += epoch.cache_bytes();
+        bytes <= HELD_BYTES
+    };
+    held.take_while(fits).count()
+}
+
 /// The cache of an epoch. Whoever needs another one meanwhile waits.
 fn cache(epoch: EthashEpoch) -> Arc<LightCache> {
     let mut made = MADE.lock().unwrap_or_else(PoisonError::into_inner);
     let own = match made.iter().position(|c| c.epoch() == epoch) {
         Some(at) => made.remove(at),
         None => {
-            made.truncate(CACHES - 1);
+            let staying = staying(made.iter().map(|c| c.epoch()), epoch);
+            made.truncate(staying);
             Arc::new(LightCache::new(epoch))
         }
     };

@@ -1,5 +1,6 @@
 //! What checking an epoch's shares found out beside that they hold: what there is to tell of luck, dates and places.
 
+use super::dating::Span;
 use super::destinations::Destinations;
 use crate::aux::AuxBlock;
 use crate::record::{Block, RecordHeader};
@@ -25,6 +26,8 @@ pub(super) struct Found {
     /// Shares whose block was the chain's tip in their epoch, and their work.
     pub(super) dated: u64,
     pub(super) dated_work: Hashes,
+    /// Between what times these were made, by the blocks that they are on.
+    pub(super) dated_span: Option<Span>,
     /// Shares whose job held an older checkpoint than it could have, or one of long before.
     pub(super) loosely_dated: u64,
     /// Shares whose job held none: of the log's first epochs.

@@ -71,6 +71,9 @@ pub(super) fn check(
         if *at >= options.from_entry || n + 2 >= count {
             let mut own = one(source, log, &tree, (before, *at), entry, options)?;
             own.told = told(last.as_ref(), &own);
+            if n + 1 == count {
+                own.told.extend(spoken_late(log, *at, &own));
+            }
             last = Some(own);
         }
     }
@@ -137,6 +140,22 @@ fn block_of(reserves: &AssetReserves) -> String {
         block.reverse();
     }
     hex::encode(block)
+}
+
+/// That a statement speaks of a time long before what stands in the log before it: the coins of then may be gone, and with the
+/// block of then, too, nothing else shows it.
+fn spoken_late(log: &Log, at: u64, own: &FundsVerdict) -> Option<String> {
+    let before = log.epochs.iter().filter(|e| e.at < at).map(|e| &e.summary);
+    let ends = before.map(|s| s.epoch.next().0.saturating_mul(s.length_us) / 1_000_000).max()?;
+    let secs = own.at_us / 1_000_000;
+    (secs.saturating_add(BLOCK_AGE_SECS) < ends).then(|| {
+        format!(
+            "funds: statement {} speaks of {}, and stands in the log behind an epoch that ended {}: ask why of so long before",
+            own.statement,
+            utc(secs),
+            utc(ends)
+        )
+    })
 }
 
 /// What a statement keeps to itself: an asset that the one before told of, or that its reserves are those of long ago.

@@ -13,6 +13,7 @@ use crate::places::Places;
 use crate::record::{LATE_MAX, RecordHeader};
 use crate::summary::Rules;
 use crate::{Hash, aux, stamp};
+use gruve_pow::ethash::EthashEpoch;
 use gruve_units::{Class, EpochNumber};
 use std::collections::{BTreeMap, BTreeSet, btree_map};
 use std::sync::Arc;
@@ -137,13 +138,16 @@ pub(super) fn check_jobs(
                 "no one class was fixed for all shares of its header",
             );
         }
-        datasets.extend(dataset);
+        let new = dataset.filter(|number| datasets.insert(*number));
         if datasets.len() > DATASETS_MAX {
             return lie(
                 "header-malformed",
                 at,
                 "headers of more of the algorithm's epochs than one can see",
             );
+        }
+        if let Some(Ok(epoch)) = new.map(|number| EthashEpoch::new(algorithm, number.into())) {
+            budget.cache(epoch, &at)?;
         }
         let dated = headers.map(|h| h.date(&job.prev_hash, job.epoch, entry.summary.length_us));
         if dated == Some(Dated::No) {
@@ -160,9 +164,17 @@ pub(super) fn check_jobs(
         if let Some(places) = places
             && let Some(own) = ForOwner::of(places, (&paid, &values), &at)?
         {
+            // Jobs of little else would keep millions.
+            budget.take(own.cost(), &at)?;
+            lists.taken += own.cost();
             for_owners.insert(place, own);
         }
         let is_dated = dated == Some(Dated::Yes);
+        if let Some(headers) = headers.filter(|_| is_dated)
+            && let Some(span) = headers.span(&job.prev_hash, job.epoch, entry.summary.length_us)
+        {
+            found.dated_span = Some(found.dated_span.map_or(span, |before| before.with(span)));
+        }
         let (is_loose, is_first) = (*is_loose, job.checkpoint_epoch == EpochNumber(0));
         all.push(JobStands {
             is_loose,

@@ -14,6 +14,8 @@ use gruve_units::{AccountId, Algorithm, LaneId};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+/// What a script of a job takes beside its own bytes while a record is read, bytes.
+const SCRIPT_COST: u64 = 128;
 /// What a list takes while a record is read, bytes.
 const LIST_COST: u64 = 64 * PLACES_MAX as u64;
 
@@ -108,6 +110,11 @@ impl ForOwner {
         let shared = if places.has_parts() { Payees::of_outputs(&own) } else { None };
         let (places, seen) = (Arc::clone(places), BTreeSet::new());
         Ok(is_any.then_some(ForOwner { places, scripts, shared, seen }))
+    }
+
+    /// What it takes while a record is read, bytes.
+    pub(super) fn cost(&self) -> u64 {
+        self.scripts.iter().map(|script| SCRIPT_COST + script.len() as u64).sum()
     }
 
     /// Holds whose shares there are against it.

@@ -1,6 +1,7 @@
 //! Where a public record is read from.
 
 use super::accepted;
+use super::budget::Budget;
 use super::entries::Log;
 use super::{VerifyError, lie};
 use crate::publish::{CHECKPOINT_FILE, KEY_FILE, data_path};
@@ -11,6 +12,9 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::path::PathBuf;
 
+/// What the name of a file takes in a list beside its own bytes (which stand there twice while names are compared), bytes.
+const NAME_COST: u64 = 128;
+
 /// Public files by their paths.
 pub trait Source {
     /// A file from its beginning; `None` when there is none.
@@ -19,11 +23,11 @@ pub trait Source {
     /// When it cannot be told.
     fn open(&self, path: &str) -> io::Result<Option<Box<dyn Read + Send>>>;
 
-    /// The paths of all files, where that can be known.
+    /// The paths of all files, where that can be known, as long as they take no more than so many bytes.
     ///
     /// # Errors
-    /// When they cannot be listed.
-    fn list(&self) -> io::Result<Option<Vec<String>>>;
+    /// When they cannot be listed; [`io::ErrorKind::OutOfMemory`] when they take more.
+    fn list(&self, bytes_max: u64) -> io::Result<Option<Vec<String>>>;
 }
 
 /// A folder.
@@ -44,11 +48,14 @@ impl Source for FolderSource {
         }
     }
 
-    fn list(&self) -> io::Result<Option<Vec<String>>> {
+    fn list(&self, bytes_max: u64) -> io::Result<Option<Vec<String>>> {
         let (mut all, mut todo) = (Vec::new(), vec![self.0.clone()]);
+        let mut left = bytes_max;
         while let Some(dir) = todo.pop() {
             for entry in std::fs::read_dir(dir)? {
                 let entry = entry?;
+                let bytes = NAME_COST + 2 * entry.path().as_os_str().len() as u64;
+                left = left.checked_sub(bytes).ok_or(io::ErrorKind::OutOfMemory)?;
                 if entry.file_type()?.is_dir() {
                     todo.push(entry.path());
                 } else if let Ok(path) = entry.path().strip_prefix(&self.0) {
@@ -80,12 +87,27 @@ pub(super) fn whole(
     Ok(bytes)
 }
 
+/// The paths of all files, where that can be known and there is room for them.
+pub(super) fn listed(
+    source: &dyn Source,
+    budget: &Budget,
+) -> Result<Option<Vec<String>>, VerifyError> {
+    const AT: &str = "the list of files";
+    match source.list(budget.left()) {
+        Err(e) if e.kind() == io::ErrorKind::OutOfMemory => Err(budget.spent(AT)),
+        listed => listed.map_err(|source| VerifyError::Unreadable { path: AT.to_owned(), source }),
+    }
+}
+
 /// Files that no entry and no tile of the log names: no part of what was verified, and told. They must still be what
 /// their names say: a file below `data/` is stored before its entry has a place, a part of a tile may be older than the
 /// head, or newer.
-pub(super) fn unknown_files(source: &dyn Source, log: &Log) -> Result<Vec<String>, VerifyError> {
-    let unreadable = |source| VerifyError::Unreadable { path: ".".to_owned(), source };
-    let Some(files) = source.list().map_err(unreadable)? else { return Ok(Vec::new()) };
+pub(super) fn unknown_files(
+    source: &dyn Source,
+    log: &Log,
+    budget: &Budget,
+) -> Result<Vec<String>, VerifyError> {
+    let Some(files) = listed(source, budget)? else { return Ok(Vec::new()) };
     let mut known: BTreeSet<String> = [KEY_FILE, CHECKPOINT_FILE].map(str::to_owned).into();
     for e in &log.epochs {
         known.insert(data_path(&e.summary.sold.hash));
@@ -181,7 +203,7 @@ mod tests {
             Ok(Some(Box::new(io::repeat(b'7'))))
         }
 
-        fn list(&self) -> io::Result<Option<Vec<String>>> {
+        fn list(&self, _: u64) -> io::Result<Option<Vec<String>>> {
             Ok(None)
         }
     }
@@ -198,6 +220,25 @@ mod tests {
             let read = whole(&folder, "key", 1_000, "key-missing");
             assert_eq!(read.is_ok(), is_good, "{len} bytes");
         }
+    }
+
+    #[test]
+    fn files_without_end_are_listed_as_far_as_there_is_room() {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = FolderSource(dir.path().to_owned());
+        std::fs::create_dir(dir.path().join("data")).unwrap();
+        for n in 0..50 {
+            std::fs::write(dir.path().join(format!("data/{n}")), "").unwrap();
+            std::fs::create_dir(dir.path().join(format!("{n}"))).unwrap();
+        }
+        let all = folder.list(1 << 20).unwrap().unwrap();
+        assert_eq!((all.len(), all[0].as_str()), (50, "data/0"));
+        // Folders count as well: nobody comes to the end of those either.
+        let refused = folder.list(51 * NAME_COST).unwrap_err();
+        assert_eq!(refused.kind(), io::ErrorKind::OutOfMemory);
+        let budget = Budget::new(51 * NAME_COST);
+        let said = listed(&folder, &budget).unwrap_err();
+        assert!(matches!(said, VerifyError::TooLarge { .. }), "{said}");
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! What a verification says: in words and numbers, with what it does not say.
 
+mod luck;
 mod plain;
 mod running;
 mod said;
@@ -94,9 +95,9 @@ pub struct LaneVerdict {
     pub other_work: Hashes,
     /// Proven hashrate, house and owners, over all the time from the first epoch that work is of to the last.
     pub hashrate: Hashrate,
-    /// What it is at least, whatever dates the operator says: over the time from the first of these epochs until a witness saw
-    /// the head, or a clock says that it is read. Work may have been done later than its epoch, on the blocks of then, and no
-    /// headers show it. `None` without either.
+    /// What it is at least if no work was begun before its epoch: over the time from the first of these epochs (or from the first
+    /// block that dated work is on, as far off as that may be) until a witness saw the head, or a clock says that it is read. Work
+    /// may have been done later than its epoch, on the blocks of then, and no headers show it. `None` without either.
     pub hashrate_at_least: Option<Hashrate>,
     /// One standard deviation of it, in percent: 100 / √(effective number of shares).
     pub error_percent: f64,
@@ -109,6 +110,8 @@ pub struct LaneVerdict {
     /// Mean of the house's proven hashrate over the last day, and over the last 144 epochs where these are longer; epochs
     /// without an entry or without proof count as zero. Of a lane that began later, or of which less was hashed: since then.
     pub house_hashrate: Hashrate,
+    /// Over how many seconds.
+    pub house_secs: u64,
     /// What is under contract by that: the last epoch's or the mean, whichever is more. What is sold in between and not when
     /// somebody looks counts, too.
     pub sold_by_proven: Option<f64>,
@@ -124,10 +127,13 @@ pub struct LaneVerdict {
     pub blocks_on_chain: Option<u64>,
     /// Shares whose block was the chain's tip in their epoch, by the headers; `None` without headers.
     pub dated_shares: Option<u64>,
-    /// The hashrate that these show, over the same time as [`LaneVerdict::hashrate`].
+    /// The hashrate that these show, over all the time that their blocks leave open: from when the first was found until the one after the
+    /// last was, each as far off as it may be, and no less than [`LaneVerdict::hashrate`] is over.
     pub dated_hashrate: Option<Hashrate>,
     /// Found by expected; with headers, of dated work alone: of other work nothing shows that its targets are the chain's.
     pub luck: Option<f64>,
+    /// The chance that an honest farm finds as few with this work.
+    pub chance_of_so_few: Option<f64>,
     /// Where blocks would have paid to: output scripts.
     pub destinations: Vec<String>,
     /// Whether there were more than are listed.

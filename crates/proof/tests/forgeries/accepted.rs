@@ -8,6 +8,7 @@ use gruve_proof::summary::FileRef;
 use gruve_proof::verify::{Options, Source, Verdict, VerifyError, verify};
 use gruve_units::EpochNumber;
 use std::io::{self, Read};
+use std::sync::Mutex;
 
 /// The gateway's signed root over the shares of these epochs of an honest operator.
 pub(crate) fn with_accepted(w: &World, shares: &[Canonical], epochs: (u64, u64)) -> Files {
@@ -71,7 +72,7 @@ impl Source for Web {
         self.0.open(path)
     }
 
-    fn list(&self) -> io::Result<Option<Vec<String>>> {
+    fn list(&self, _: u64) -> io::Result<Option<Vec<String>>> {
         Ok(None)
     }
 }
@@ -124,6 +125,42 @@ fn over_http_the_notes_are_found_by_the_numbers_that_are_said() {
         assert!(over_http(&files).is_ok());
         assert_eq!(files.lie(&Options::default()), "none");
         assert!(files.second().starts_with("yes "));
+    }
+}
+
+/// The same, and how many notes were asked for.
+struct Asked(Files, Mutex<u64>);
+
+impl Source for Asked {
+    fn open(&self, path: &str) -> io::Result<Option<Box<dyn Read + Send>>> {
+        let is_note = path.starts_with("accepted/") && !path.ends_with("/range");
+        *self.1.lock().unwrap() += u64::from(is_note);
+        self.0.open(path)
+    }
+
+    fn list(&self, _: u64) -> io::Result<Option<Vec<String>>> {
+        Ok(None)
+    }
+}
+
+#[test]
+fn a_server_that_says_notes_of_many_lanes_without_end_is_not_asked_without_end() {
+    for (lanes, asked) in [(1, 240), (10, 2_400), (40, 2_400)] {
+        let mut w = World::new();
+        for lane in 0..lanes {
+            w.on(&format!("l{lane}"));
+            let mut c = closing(10, Vec::new(), Vec::new());
+            c.contracts.clear();
+            w.close(&c);
+        }
+        let mut files = w.publish();
+        for lane in 0..lanes {
+            let range = range_text(0, u64::MAX).into_bytes();
+            files.0.insert(format!("accepted/l{lane}/range"), range);
+        }
+        let source = Asked(files, Mutex::new(0));
+        verify(&source, &Options::default(), &mut |_| ()).unwrap();
+        assert_eq!(*source.1.lock().unwrap(), asked, "{lanes} lanes");
     }
 }
 

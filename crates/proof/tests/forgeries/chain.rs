@@ -1,14 +1,18 @@
 //! Lies that the chain itself shows: the reader has its headers, or knows where rewards may go.
 
-use crate::world::{CLASS, Closing, Files, World, closing, mine};
+use crate::world::{CLASS, Closing, Files, World, closing, header, mine};
+use gruve_proof::record::RecordJob;
+use gruve_proof::share::{self, Canonical};
 use gruve_proof::verify::{Headers, Options};
-use gruve_units::{Duration, Hashrate};
+use gruve_units::{Duration, Hashrate, Target};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Length of the world's epochs, seconds.
 const LENGTH: u64 = 600;
 /// Seconds from block to block.
 const SPACING: u64 = 600;
+/// How far off the time of a block may be, seconds.
+const SLACK: u64 = gruve_proof::verify::MEDIAN_SLACK_SECS;
 /// The first header is of epoch 2, block *n* is found halfway through epoch 2 + *n*.
 const FIRST: u64 = 2;
 
@@ -102,13 +106,41 @@ fn an_hours_mining_on_one_block_published_as_ten_minutes_is_told_by_when_it_is_s
     let work = lane.house_work;
     let over = |secs| Some(Hashrate::of(work, Duration::from_secs(secs)));
     assert_eq!(Some(lane.hashrate), over(3 * LENGTH));
-    // As long as the epochs were, at least; then for as long as it may have taken.
-    for (secs, until) in [(0, 13), (13, 13), (18, 18)] {
-        let lane = files.verify(&seen(secs * LENGTH)).unwrap().lanes.remove(0);
-        assert_eq!(lane.hashrate_at_least, over((until - 10) * LENGTH), "read at {secs}");
+    // As long as the epochs were, at least; then for as long as it may have taken, from a quarter of an hour before the first block.
+    let begun = 10 * LENGTH + LENGTH / 2 - SLACK;
+    for (read, secs) in [(0, 3 * LENGTH), (13, 13 * LENGTH - begun), (18, 18 * LENGTH - begun)] {
+        let lane = files.verify(&seen(read * LENGTH)).unwrap().lanes.remove(0);
+        assert_eq!(lane.hashrate_at_least, over(secs), "read at {read}");
     }
     let said = files.verify(&seen(18 * LENGTH)).unwrap().to_string();
-    assert!(said.contains("if it was done until a witness saw it or you read it"), "{said}");
+    assert!(said.contains("and done until a witness saw it or you read it"), "{said}");
+}
+
+#[test]
+fn an_hours_mining_on_the_blocks_around_ten_minutes_shows_no_more_than_an_hours_rate() {
+    // Each of these tips may have stood in the epoch: clocks are a quarter of an hour off, and nobody knows which way.
+    let mut w = World::new();
+    let c = on(&mut w, 20, &(17..23).map(tip).collect::<Vec<_>>());
+    w.close(&c);
+    let files = w.publish();
+    let over = |work, secs| Some(Hashrate::of(work, Duration::from_secs(secs)));
+    let lane = files.verify(&options()).unwrap().lanes.remove(0);
+    let work = lane.house_work;
+    assert_eq!((lane.shares, lane.dated_shares), (12, Some(12)));
+    assert_eq!(Some(lane.hashrate), over(work, LENGTH), "as its epoch says");
+    let begun = 17 * LENGTH + LENGTH / 2 - SLACK;
+    let ended = 23 * LENGTH + LENGTH / 2 + SLACK;
+    assert_eq!(lane.dated_hashrate, over(work, ended - begun), "as the chain says");
+    // What was seen was done by then.
+    let seen = 21 * LENGTH;
+    let lane = files.verify(&Options { now_us: Some(seen * 1_000_000), ..options() });
+    let lane = lane.unwrap().lanes.remove(0);
+    let both = (lane.dated_hashrate, lane.hashrate_at_least);
+    assert_eq!(both, (over(work, seen - begun), over(work, seen - begun)));
+    // Without headers there is nothing but the epoch's own date, and the verdict says so.
+    let said = files.verify(&Options { now_us: Some(seen * 1_000_000), ..Options::default() });
+    let said = said.unwrap().to_string();
+    assert!(said.contains("if it was begun when its epochs say"), "{said}");
 }
 
 #[test]
@@ -208,6 +240,36 @@ fn blocks_that_are_not_on_the_chain_are_told() {
     assert!(lane.found_blocks > 0 && lane.blocks_on_chain == Some(0), "{verdict}");
     let said = format!("{} blocks that its shares made are not on the chain", lane.found_blocks);
     assert!(verdict.remarks.iter().any(|r| r.contains(&said)), "{verdict}");
+}
+
+#[test]
+fn blocks_kept_back_show_as_luck_that_few_honest_farms_have() {
+    // Every other share of class 6 makes a block.
+    const EASY: u32 = 0x2002_0000;
+    let target = Target::from_compact(EASY).unwrap();
+    let lane = |keeps_back: bool| {
+        let mut w = World::new();
+        let job = RecordJob { bits: EASY, ..w.job(20) };
+        let is_block = |s: &Canonical| {
+            let nonce = u32::from_be_bytes(s[26..30].try_into().unwrap());
+            let header = header(&job, CLASS, share::extranonce(s), nonce);
+            target.is_met_by(&gruve_pow::sha256d(&header))
+        };
+        let mut shares = mine(&job, CLASS, 0..60, None);
+        shares.retain(|s| !(keeps_back && is_block(s)));
+        w.close(&closing(20, vec![job], shares));
+        let verdict = w.publish().verify(&Options::default()).unwrap();
+        let is_told = verdict.remarks.iter().any(|r| r.contains("ask where the others went"));
+        let said = verdict.to_string();
+        let lane = verdict.lanes.into_iter().next().unwrap();
+        let chance = lane.chance_of_so_few.unwrap();
+        assert!(said.contains(&format!("(as few in {:.1} % of honest farms)", chance * 100.0)));
+        (lane.found_blocks, chance, is_told)
+    };
+    let (found, chance, is_told) = lane(false);
+    assert!((20..40).contains(&found) && (0.01..0.99).contains(&chance) && !is_told, "{chance}");
+    let (found, chance, is_told) = lane(true);
+    assert!(found == 0 && chance < 1e-4 && is_told, "{chance}");
 }
 
 #[test]

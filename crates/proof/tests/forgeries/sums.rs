@@ -145,6 +145,21 @@ fn work_that_does_not_suffice_is_shared_by_claims_to_the_hash() {
 }
 
 #[test]
+fn capacity_that_was_shown_for_less_than_a_day_is_told_as_such() {
+    // Two epochs of ten minutes that are a day apart, and two that are one epoch less.
+    for (last, is_told) in [(10 + 143, false), (10 + 142, true)] {
+        let mut w = World::new();
+        for epoch in [10, last] {
+            let honest = w.epoch(epoch);
+            w.close(&honest);
+        }
+        let verdict = w.publish().verify(&gruve_proof::verify::Options::default()).unwrap();
+        let said = "compared with 1430 minutes of work, which is all that there is";
+        assert_eq!(verdict.remarks.iter().any(|r| r.contains(said)), is_told, "{verdict}");
+    }
+}
+
+#[test]
 fn capacity_sold_ten_times_over_until_somebody_looks() {
     // 448 hashes of the house an epoch, of one second; the contract that takes ten times that ends before the last one.
     let mut w = World::new();

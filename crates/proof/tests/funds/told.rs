@@ -37,6 +37,28 @@ fn coins_that_stood_there_long_ago_are_told() {
     }
 }
 
+#[test]
+fn a_statement_of_long_before_it_was_published_is_told() {
+    // Epoch 200 of ten minutes ends then.
+    const ENDED: u64 = 201 * 600;
+    for (before, is_late) in [(86_400, false), (86_401, true)] {
+        let mut w = World::honest();
+        let closing = w.epoch(200);
+        w.close(&closing);
+        let mut s = statement(&w, 1);
+        s.entry.at_us = (ENDED - before) * 1_000_000;
+        sign(&mut s);
+        log(&mut w, &mut s);
+        // What comes after it is no matter.
+        let closing = w.epoch(900);
+        w.close(&closing);
+        let verdict = w.publish().verify(&Options::default()).unwrap();
+        let said = "behind an epoch that ended 1970-01-02 09:30:00 UTC";
+        let is_told = verdict.remarks.iter().any(|r| r.contains(said));
+        assert_eq!(is_told, is_late, "{verdict}");
+    }
+}
+
 /// What is remarked on of two statements, the second of which somebody changed, so many seconds later.
 fn second_after(secs: u64, change: impl Fn(&mut Statement)) -> Vec<String> {
     let mut w = World::honest();

@@ -32,7 +32,7 @@ impl Source for Files {
         Ok(bytes.map(|b| Box::new(io::Cursor::new(b)) as Box<dyn Read + Send>))
     }
 
-    fn list(&self) -> io::Result<Option<Vec<String>>> {
+    fn list(&self, _: u64) -> io::Result<Option<Vec<String>>> {
         Ok(Some(self.0.keys().cloned().collect()))
     }
 }

@@ -5,7 +5,7 @@ use crate::words::t;
 use std::collections::BTreeMap;
 
 /// The script's sentences, as they stand in it.
-const SENTENCES: [&str; 46] = [
+const SENTENCES: [&str; 49] = [
     "a field is not hexadecimal",
     "a field has another length than it must",
     "not base64",
@@ -48,6 +48,9 @@ const SENTENCES: [&str; 46] = [
     "Contract {contract} got {got} of {entitled} hashes that it had a claim on, in epoch {epoch} of lane {lane} (proven work; contracts in all: {contracts}); {owed} are still owed.",
     "Contract {contract} got {got} of {entitled} hashes that it had a claim on, in epoch {epoch} of lane {lane} (unproven work; contracts in all: {contracts}); {owed} are still owed.",
     "and {n} more.",
+    "Contract {contract}: in epoch {epoch} its rate makes {whole} hashes, and it had a claim on {entitled}. That is so in its first and last epoch and in a pause; ask why it was so then.",
+    "Contract {contract}: there are epochs of lane {lane} between {first} and {last}, and no receipt of them is here; ask whether it was in their sold trees.",
+    "Contract {contract}: in epoch {epoch} it got {got} hashes, and what is owed fell from {before} to {after}; ask what was refunded.",
     "Yes: {n} receipt holds.",
     "Yes: {n} receipts hold.",
     "this browser cannot check it ({why})",

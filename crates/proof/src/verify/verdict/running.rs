@@ -1,7 +1,8 @@
 //! What a lane's epochs come to, one after the other.
 
-use super::{AuxVerdict, LaneVerdict, effective_shares, error_percent};
+use super::{AuxVerdict, LaneVerdict, effective_shares, error_percent, luck};
 use crate::summary::EpochSummary;
+use crate::verify::dating::Span;
 use crate::verify::destinations::Destinations;
 use crate::verify::found::Found;
 use crate::verify::work::is_ethash;
@@ -48,6 +49,7 @@ pub(super) struct Running {
     on_chain: u64,
     dated: u64,
     dated_work: Hashes,
+    dated_span: Option<Span>,
     has_headers: bool,
     aux: BTreeMap<(u32, String), (u64, f64)>,
     hides_aux: u64,
@@ -107,6 +109,8 @@ impl Running {
         self.sampled += found.sampled;
         (self.on_chain, self.dated) = (self.on_chain + found.on_chain, self.dated + found.dated);
         self.dated_work = add(self.dated_work, found.dated_work);
+        let both = self.dated_span.into_iter().chain(found.dated_span);
+        self.dated_span = both.reduce(Span::with);
         self.bytes += found.record_bytes;
         self.hides_aux += found.hides_aux;
         self.hides_blocks += found.hides_blocks;
@@ -147,13 +151,22 @@ impl Running {
         let since = self.since.unwrap_or(first);
         let worked = time(self.last.0.saturating_sub(since.0).saturating_add(1));
         let all = self.house.checked_add(self.other).unwrap_or(Hashes(u128::MAX));
-        let until = |seen: u64| seen.saturating_sub(since.0.saturating_mul(self.length_us));
-        let until_seen = |seen| worked.max(Duration::from_micros(until(seen)));
+        // Work on a tip of before the first epoch may have been done before it.
+        let micros = |secs: u64| secs.saturating_mul(1_000_000);
+        let begin = since.0.saturating_mul(self.length_us);
+        let begin = self.dated_span.map_or(begin, |dated| begin.min(micros(dated.from)));
+        let until_seen = |seen: u64| worked.max(Duration::from_micros(seen.saturating_sub(begin)));
+        // What was seen was done.
+        let dated_time = self.dated_span.map_or(worked, |dated| {
+            let until = seen_us.map_or(micros(dated.until), |seen| seen.min(micros(dated.until)));
+            worked.max(Duration::from_micros(until.saturating_sub(micros(dated.from))))
+        });
         let effective = effective_shares(&self.classes);
         let recent: u128 = self.recent.iter().map(|(_, w)| w.0).fold(0, u128::saturating_add);
         // Epochs in which nothing was proven count as zero.
         let begun = since.max(self.last.back(self.capacity_epochs() - 1));
-        let house = Hashrate::of(Hashes(recent), time(self.last.0.saturating_sub(begun.0) + 1));
+        let house_time = time(self.last.0.saturating_sub(begun.0).saturating_add(1));
+        let house = Hashrate::of(Hashes(recent), house_time);
         let entries = self.recent_sold.len().max(1) as u128;
         let sold_mean =
             self.recent_sold.iter().fold(0, |sum: u128, (_, s)| sum.saturating_add(*s)) / entries;
@@ -177,6 +190,7 @@ impl Running {
             effective_shares: effective,
             sold: Hashrate(self.sold),
             house_hashrate: house,
+            house_secs: house_time.as_secs(),
             sold_mean: Hashrate(sold_mean),
             sold_by_proven: (house.0 > 0).then(|| most as f64 / house.0 as f64),
             allocated: self.allocated,
@@ -185,8 +199,10 @@ impl Running {
             found_blocks: self.solved,
             blocks_on_chain: self.has_headers.then_some(self.on_chain),
             dated_shares: self.has_headers.then_some(self.dated),
-            dated_hashrate: self.has_headers.then(|| Hashrate::of(self.dated_work, worked)),
+            dated_hashrate: self.has_headers.then(|| Hashrate::of(self.dated_work, dated_time)),
             luck: (self.expected > 0.0).then(|| self.solved as f64 / self.expected),
+            chance_of_so_few: (self.expected > 0.0)
+                .then(|| luck::chance_of_so_few(self.solved, self.expected)),
             destinations: self.destinations.told(),
             has_more_destinations: self.destinations.is_cut,
             loosely_dated: self.loose,

@@ -8,6 +8,11 @@ const SILENT_MIN: u64 = 2;
 /// The latter: two hours.
 const SILENT_US: u64 = 2 * 3_600 * 1_000_000;
 
+/// A day, for which a farm has to work before its rate is taken for one.
+const DAY_SECS: u64 = 86_400;
+/// The chance of so few blocks below which it is remarked on: one honest lane in a thousand is.
+const RARE: f64 = 0.001;
+
 /// Of a lane.
 pub(super) fn of_lane(v: &LaneVerdict, remarks: &mut Vec<String>, not_proven: &mut Vec<String>) {
     if v.silent_epochs > SILENT_MIN && v.silent_epochs.saturating_mul(v.epoch_us) > SILENT_US {
@@ -30,6 +35,14 @@ pub(super) fn of_lane(v: &LaneVerdict, remarks: &mut Vec<String>, not_proven: &m
             "lane {}: {} is under contract, and nothing of it is proven",
             v.lane,
             v.sold.max(v.sold_mean)
+        ));
+    }
+    if v.sold.max(v.sold_mean) > Hashrate::ZERO && v.house_secs < DAY_SECS {
+        remarks.push(format!(
+            "lane {}: what is under contract is compared with {} minutes of work, which is all that there is: work rented for as long, or an \
+             hour's work published as less, looks like a farm until there is a day of it",
+            v.lane,
+            v.house_secs.div_ceil(60)
         ));
     }
     if v.has_more_destinations {
@@ -61,6 +74,13 @@ pub(super) fn of_lane(v: &LaneVerdict, remarks: &mut Vec<String>, not_proven: &m
             "lane {}: that {} of its shares hide no block: they are of classes harder than a block, and whoever publishes only \
              these can keep blocks to himself",
             v.lane, v.hides_blocks
+        ));
+    }
+    if v.chance_of_so_few.is_some_and(|chance| chance < RARE) {
+        remarks.push(format!(
+            "lane {}: its work should have found {:.1} blocks and found {}: fewer than one honest farm in a thousand does; ask where the \
+             others went",
+            v.lane, v.expected_blocks, v.found_blocks
         ));
     }
     if v.blocks_on_chain.is_some_and(|there| there < v.found_blocks) {

@@ -62,7 +62,7 @@ impl fmt::Display for LaneVerdict {
         if let Some(least) = self.hashrate_at_least {
             writeln!(
                 f,
-                "  at least  {least}, if it was done until a witness saw it or you read it"
+                "  at least  {least}, if it was begun when its epochs say and done until a witness saw it or you read it"
             )?;
         }
         writeln!(
@@ -83,11 +83,15 @@ impl fmt::Display for LaneVerdict {
             self.allocated, self.owed
         )?;
         let luck = self.luck.map_or_else(|| "-".to_owned(), |l| format!("{:.0} %", l * 100.0));
-        writeln!(
+        write!(
             f,
             "  blocks    {} found, {:.2} expected, luck {luck}",
             self.found_blocks, self.expected_blocks
         )?;
+        match self.chance_of_so_few {
+            Some(chance) => writeln!(f, " (as few in {:.1} % of honest farms)", chance * 100.0)?,
+            None => writeln!(f)?,
+        }
         for aux in &self.aux {
             writeln!(
                 f,
@@ -99,7 +103,7 @@ impl fmt::Display for LaneVerdict {
         if let (Some(dated), Some(rate), Some(there)) = dated {
             writeln!(
                 f,
-                "  chain     {dated} of {} shares ({rate}) dated to a block interval, a quarter of an hour around it (two hours where the headers end); {there} of the found blocks are on it",
+                "  chain     {dated} of {} shares (at least {rate}) dated to a block interval, a quarter of an hour around it (two hours where the headers end); {there} of the found blocks are on it",
                 self.shares
             )?;
         }
