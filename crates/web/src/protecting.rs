@@ -3,6 +3,7 @@
 //! or to do besides.
 
 use crate::failure::Failure;
+use crate::hosted::hosting_failure;
 use crate::state::{AppState, SignedIn, accounts_failure};
 use crate::trade::treasury_failure;
 use gruve_accounts::{Device, Ticket, TotpSetup};
@@ -80,16 +81,19 @@ impl AppState {
         }
     }
 
-    /// Takes back what a thief of the old password may have had wait.
-    async fn drop_held_payouts(&self, account: AccountId) -> Result<(), Failure> {
-        let dropped = self.treasury().cancel_held_payouts(account).await;
-        if dropped.map_err(|e| treasury_failure(&e))? > 0 {
+    /// Takes back what a thief of the old password may have had wait: payouts that are held, and addresses of machines
+    /// that do not count yet.
+    async fn drop_what_waits(&self, account: AccountId) -> Result<(), Failure> {
+        let payouts = self.treasury().cancel_held_payouts(account).await;
+        let payouts = u64::from(payouts.map_err(|e| treasury_failure(&e))?);
+        let addresses = self.hosting().drop_next_addresses(account).await;
+        if payouts + addresses.map_err(|e| hosting_failure(&e))? > 0 {
             self.pulse().beat();
         }
         Ok(())
     }
 
-    /// Sets a new password; the session that asks stays, all others, what programs are told and payouts that are held
+    /// Sets a new password; the session that asks stays, all others, what programs are told and what waits for a delay
     /// end.
     pub(crate) async fn change_password(
         &self,
@@ -101,16 +105,16 @@ impl AppState {
         let proof = (proof.0, Some(proof.1));
         let changed = self.accounts().change_password(account, proof, new, token, from).await;
         changed.map_err(|e| accounts_failure(&e))?;
-        self.drop_held_payouts(account).await?;
+        self.drop_what_waits(account).await?;
         self.end_webhooks(account).await
     }
 
-    /// Sets a new password by the ticket of a message; all sessions, what programs are told and payouts that are held
+    /// Sets a new password by the ticket of a message; all sessions, what programs are told and what waits for a delay
     /// end.
     pub(crate) async fn reset_password(&self, ticket: String, new: &str) -> Result<(), Failure> {
         let set = self.accounts().reset_password(&Ticket(ticket), new).await;
         let account = set.map_err(|e| accounts_failure(&e))?;
-        self.drop_held_payouts(account).await?;
+        self.drop_what_waits(account).await?;
         self.end_webhooks(account).await
     }
 
