@@ -130,6 +130,19 @@ impl Hosting {
         Ok(all)
     }
 
+    /// Drops the addresses of an account's contracts that do not count yet, and what partners were to share with them:
+    /// whoever had set them may have been a thief. How many contracts had one.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn drop_next_addresses(&self, account: AccountId) -> Result<u64> {
+        let now = self.clock.now();
+        transact!(self.store, tx -> Result<u64> => {
+            tx.execute(sql::DROP_NEXT_PARTS, &params![account, now]).await?;
+            Ok(tx.execute(sql::DROP_NEXT_ADDRESSES, &params![account, now]).await?)
+        })
+    }
+
     /// Writes a payment down; what is under way already is given instead.
     ///
     /// # Errors

@@ -73,6 +73,8 @@ gruve_store::statements! {
         CAST(COALESCE(SUM(lost_minor), 0) AS BIGINT) AS lost FROM hosting_disputes WHERE contract = $1";
     SET_NEXT_ADDRESS = "UPDATE hosting_contracts SET address = $2, next_address = $3, next_address_from = $4 \
         WHERE id = $1";
+    DROP_NEXT_ADDRESSES = "UPDATE hosting_contracts SET next_address = NULL, next_address_from = NULL \
+        WHERE account = $1 AND next_address_from > $2";
     BILLED = "UPDATE hosting_contracts SET state = $2, billed_to = $3, energy_carry = $4, fee_carry = $5, \
         arrears = $6, bills = $7 WHERE id = $1";
 
@@ -115,6 +117,8 @@ gruve_store::statements! {
         ORDER BY p.contract, p.counts_from, p.n";
     /// What does not count yet, and what counts no more.
     FORGET_PARTS = "DELETE FROM hosting_parts WHERE contract = $1 AND (counts_from > $2 OR counts_from < $3)";
+    DROP_NEXT_PARTS = "DELETE FROM hosting_parts WHERE counts_from > $2 \
+        AND contract IN (SELECT id FROM hosting_contracts WHERE account = $1)";
     PUT_PART = "INSERT INTO hosting_parts (contract, counts_from, n, address, bps) VALUES ($1, $2, $3, $4, $5)";
     PUT_OWN_BLOCK = "INSERT INTO hosting_own_blocks (asset, block_hash, vout, account, lane, height, at, address, minor, \
         house, fee_bps, fee_least, whole, part, others, is_orphaned) \

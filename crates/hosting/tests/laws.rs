@@ -6,8 +6,8 @@ mod world;
 use gruve_farm::{MachineOwner, MachineState, NewInventory};
 use gruve_hosting::honesty::Verdict;
 use gruve_hosting::{
-    ADDRESS_WAIT, BlockFee, BlockPart, HostingError, IN_BLOCK_MAX, OfferTerms, OwnBlock, Part,
-    PayFrom, Scheme,
+    ADDRESS_WAIT, Address, BlockFee, BlockPart, HostingError, IN_BLOCK_MAX, OfferTerms, OwnBlock,
+    Part, PayFrom, Scheme,
 };
 use gruve_ledger::Account;
 use gruve_store::{Store, laws};
@@ -153,6 +153,37 @@ async fn a_changed_address_waits_a_day_and_the_first_one_does_not(store: Store) 
     let other = w.hosting.set_address(account(2), id, "bc1thief").await;
     assert!(matches!(other, Err(HostingError::NoContract)));
     assert!(w.hosting.set_address(kari, id, "").await.is_err());
+}
+
+async fn an_address_that_does_not_count_yet_is_dropped_and_one_that_does_stays(store: Store) {
+    let w = world(store).await;
+    let kari = account(1);
+    let (id, _) = w.hosted(kari, PayFrom::Balance).await;
+    let at = async || w.hosting.contract(Some(kari), id).await.unwrap().address;
+    let set = async |address: &str, partners: &[Part]| {
+        let set = gruve_store::transact!(w.store, tx -> Result<Timestamp, HostingError> => {
+            w.hosting.set_address_in(tx, kari, id, (address, partners), ADDRESS_WAIT).await
+        });
+        set.unwrap()
+    };
+    // The first one, while it waits.
+    set("bc1thief", &[]).await;
+    assert_eq!(w.hosting.drop_next_addresses(account(2)).await.unwrap(), 0, "nobody else's");
+    assert!(at().await.next.is_some());
+    assert_eq!(w.hosting.drop_next_addresses(kari).await.unwrap(), 1);
+    assert_eq!(at().await, Address::default());
+    // One that counts by now stays with its partner, and what was to follow it goes with its own.
+    let partner = |name: &str| Part { address: name.to_owned(), bps: Bps::new(3_000).unwrap() };
+    let from = set("bc1own", &[partner("bc1friend")]).await;
+    w.clock.advance(ADDRESS_WAIT);
+    set("bc1thief", &[partner("bc1thieves")]).await;
+    assert_eq!(w.hosting.drop_next_addresses(kari).await.unwrap(), 1);
+    w.clock.advance(ADDRESS_WAIT);
+    assert_eq!(at().await.at(w.clock.now()), Some("bc1own"));
+    let splits = w.hosting.splits(id).await.unwrap();
+    let [split] = &splits[..] else { panic!("{splits:?}") };
+    assert_eq!((split.from, split.parts[1].address.as_str()), (from, "bc1friend"));
+    assert_eq!(w.hosting.drop_next_addresses(kari).await.unwrap(), 0);
 }
 
 async fn bills_are_read_page_by_page(store: Store) {
@@ -459,6 +490,7 @@ laws! { hosting: [
     an_offer_of_a_machine_that_was_handed_out_cannot_be_accepted,
     a_machine_that_claims_twice_its_hashrate_is_flagged_and_an_honest_one_is_not,
     a_changed_address_waits_a_day_and_the_first_one_does_not,
+    an_address_that_does_not_count_yet_is_dropped_and_one_that_does_stays,
     bills_are_read_page_by_page,
     a_first_address_may_wait_and_what_is_earned_meanwhile_stays_in_the_balance,
 ] }

@@ -42,6 +42,16 @@ pub(crate) fn may_sign_out(staff: Staff, who: &CustomerRow) -> bool {
     staff.role.may(needed)
 }
 
+/// Refuses what would give something of the house's to the account of whoever does it: a second person does that.
+pub(crate) fn not_to_oneself(staff: Staff, account: AccountId) -> Result<(), Failure> {
+    match account == staff.account {
+        true => {
+            Err(Failure::refused("This would go to your own account: have another person do it."))
+        }
+        false => Ok(()),
+    }
+}
+
 impl AppState {
     /// A payout, whosever it is.
     pub(crate) async fn any_payout(&self, id: PayoutId) -> Result<Payout, Failure> {

@@ -92,6 +92,11 @@ pub(crate) async fn finish(State(state): State<AppState>, req: Request, next: Ne
         None => answer.await,
     };
     put_headers(response.headers_mut(), state.config().secure_cookies);
+    if path.starts_with("/api/") {
+        // Data: opened in a browser it is a file, never a page of the house's (OWASP ASVS 14.4.2).
+        let file = HeaderValue::from_static("attachment; filename=\"api.json\"");
+        response.headers_mut().entry(header::CONTENT_DISPOSITION).or_insert(file);
+    }
     state.metrics().answered(response.status().as_u16(), started.elapsed());
     response
 }

@@ -374,7 +374,7 @@ impl AppState {
                 let part = crate::view::basis_points(*bps);
                 format!("Of blocks that pay you themselves {part} go to {address}.")
             }));
-            let told = told.join(" ");
+            let told = told.join("\n");
             self.accounts().tell_owner(tx, account, &told).await?;
             Ok(from)
         });

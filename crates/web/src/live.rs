@@ -9,7 +9,7 @@ use crate::client::Client;
 use crate::crowd::{Crowd, Seat};
 use crate::failure::Failure;
 use crate::lookout::{Lookout, TOPICS, Topic};
-use crate::patience::household;
+use crate::patience::{HOUSEHOLDS, holding, household};
 use crate::state::AppState;
 use axum::extract::State;
 use axum::response::sse::{Event, KeepAlive, Sse};
@@ -64,6 +64,7 @@ pub struct Pulse {
     closing: Arc<watch::Sender<bool>>,
     places: Arc<Semaphore>,
     households: Crowd<IpAddr>,
+    holdings: Crowd<IpAddr>,
 }
 
 /// Where a house begins to count: elsewhere after each start, so that a page that was written before one does not take the
@@ -79,6 +80,7 @@ impl Default for Pulse {
             closing: Arc::new(watch::Sender::new(false)),
             places: Arc::new(Semaphore::new(SUBSCRIBERS_MAX)),
             households: Crowd::default(),
+            holdings: Crowd::default(),
         }
     }
 }
@@ -130,7 +132,7 @@ struct Listener {
     greeted: bool,
     pulse: Pulse,
     _place: OwnedSemaphorePermit,
-    _seat: Option<Seat<IpAddr>>,
+    _seats: Option<[Seat<IpAddr>; 2]>,
 }
 
 /// `GET /events`.
@@ -140,8 +142,12 @@ pub(crate) async fn events(
 ) -> Result<Response, Failure> {
     let pulse = state.pulse();
     let full = || Failure::busy("All places for live pages are taken; reload by hand.");
-    let of = |address| pulse.households.admit(&household(address), OF_A_HOUSEHOLD_MAX);
-    let seat = from.address.map(|address| of(address).ok_or_else(full)).transpose()?;
+    let of = |address| {
+        let seat = pulse.households.admit(&household(address), OF_A_HOUSEHOLD_MAX)?;
+        let wide = pulse.holdings.admit(&holding(address), OF_A_HOUSEHOLD_MAX * HOUSEHOLDS)?;
+        Some([seat, wide])
+    };
+    let seats = from.address.map(|address| of(address).ok_or_else(full)).transpose()?;
     let place = pulse.places.clone().try_acquire_owned().map_err(|_| full())?;
     let listener = Listener {
         count: pulse.count.subscribe(),
@@ -151,7 +157,7 @@ pub(crate) async fn events(
         greeted: false,
         pulse: pulse.clone(),
         _place: place,
-        _seat: seat,
+        _seats: seats,
     };
     let events = stream::unfold(listener, |mut l| async move {
         if l.greeted {

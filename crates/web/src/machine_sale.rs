@@ -302,12 +302,11 @@ impl AppState {
                 coins_back(tx, &c, back, self.now()).await?;
             }
             let serial = self.serial_of(tx, c.machine).await?;
-            let back = ended.back.map(|b| format!(" {b} of its price came back to your balance."));
-            let told = format!(
-                "The operator has ended the contract of your machine {serial}.{}",
-                back.unwrap_or_default()
-            );
-            self.accounts().tell_owner(tx, c.account, &told).await?;
+            let mut told =
+                vec![format!("The operator has ended the contract of your machine {serial}.")];
+            let back = ended.back.iter();
+            told.extend(back.map(|b| format!("{b} of its price came back to your balance.")));
+            self.accounts().tell_owner(tx, c.account, &told.join("\n")).await?;
             Ok(ended.until)
         });
         self.pulse().beat();

@@ -1,6 +1,7 @@
 //! What staff does with sites, machines, hosting contracts and tickets: each deed once, for the console's forms
 //! and for programs alike. Who may is the route's business; each deed is written into the security log first.
 
+use crate::deciding::not_to_oneself;
 use crate::extract::Staff;
 use crate::failure::{Failure, sentence};
 use crate::hosted::{farm_failure, hosting_failure};
@@ -127,6 +128,7 @@ impl AppState {
         let account = self.accounts().account_by_name(new.to.trim()).await?;
         let account =
             account.ok_or_else(|| Failure::refused("There is no account of that name."))?;
+        not_to_oneself(staff, account)?;
         let (asset, pay_from) = (new.asset, new.pay_from);
         let lane = self.market().lane(&machine.lane)?;
         if pay_from == PayFrom::Earnings && !lane.assets().any(|a| a == asset) {

@@ -90,50 +90,74 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Patient<S> {
     }
 }
 
-/// How many connections each address holds. Never more entries than connections.
+/// How many connections each address holds. Never more than two entries for a connection.
 #[derive(Clone, Default)]
-pub(crate) struct Neighbours(Arc<Mutex<HashMap<IpAddr, usize>>>);
+pub(crate) struct Neighbours(Arc<Mutex<HashMap<Part, usize>>>);
 
 /// One connection of an address, for as long as it lives.
 pub(crate) struct Neighbour {
     of: Neighbours,
-    address: IpAddr,
+    parts: [Part; 2],
+}
+
+/// Addresses that count together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Part {
+    Household(IpAddr),
+    Holding(IpAddr),
 }
 
 impl Neighbours {
-    /// One more connection of this address; `None` when it has `most` already.
+    /// One more connection of this address; `None` when its household has `most` already, or its holding
+    /// [`HOUSEHOLDS`] times as many.
     pub(crate) fn admit(&self, address: IpAddr, most: usize) -> Option<Neighbour> {
-        let address = household(address);
+        let parts = [Part::Household(household(address)), Part::Holding(holding(address))];
+        let bounds = [most, most.saturating_mul(HOUSEHOLDS)];
         let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let count = counts.entry(address).or_default();
-        if *count >= most {
+        let held = |part: &Part| counts.get(part).copied().unwrap_or_default();
+        if parts.iter().zip(bounds).any(|(part, bound)| held(part) >= bound) {
             return None;
         }
-        *count += 1;
+        for part in parts {
+            *counts.entry(part).or_default() += 1;
+        }
         drop(counts);
-        Some(Neighbour { of: self.clone(), address })
+        Some(Neighbour { of: self.clone(), parts })
     }
 }
 
 impl Drop for Neighbour {
     fn drop(&mut self) {
         let mut counts = self.of.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(count) = counts.get_mut(&self.address) {
-            *count -= 1;
-            if *count == 0 {
-                counts.remove(&self.address);
+        for part in &self.parts {
+            if let Some(count) = counts.get_mut(part) {
+                *count -= 1;
+                if *count == 0 {
+                    counts.remove(part);
+                }
             }
         }
     }
 }
 
+/// So many households' shares of something one holding may take: with a few computers more a customer of a provider still
+/// gets in, and sixty-five thousand made-up ones get no more than four.
+pub(crate) const HOUSEHOLDS: usize = 4;
+
 /// What counts as one client: an IPv4 address, an IPv6 /64 (what one host or home is given).
 pub(crate) fn household(address: IpAddr) -> IpAddr {
+    first_bits(address, 64)
+}
+
+/// What one customer of a provider may hold: an IPv4 address, an IPv6 /48. Whoever has one can be any of its households.
+pub(crate) fn holding(address: IpAddr) -> IpAddr {
+    first_bits(address, 48)
+}
+
+/// An address of the sixth version without the bits behind these.
+fn first_bits(address: IpAddr, bits: u32) -> IpAddr {
     match address.to_canonical() {
-        IpAddr::V6(a) => {
-            let bits = a.to_bits() >> 64 << 64;
-            IpAddr::V6(Ipv6Addr::from_bits(bits))
-        }
+        IpAddr::V6(a) => IpAddr::V6(Ipv6Addr::from_bits(a.to_bits() & !(u128::MAX >> bits))),
         v4 @ IpAddr::V4(_) => v4,
     }
 }
@@ -164,5 +188,22 @@ mod tests {
         let _one = all.admit(ip("2001:db8:1:2::1"), 1).unwrap();
         assert!(all.admit(ip("2001:db8:1:2:ffff::9"), 1).is_none());
         assert!(all.admit(ip("2001:db8:1:3::1"), 1).is_some());
+    }
+
+    #[test]
+    fn whoever_holds_many_households_takes_no_more_than_a_few_shares() {
+        let all = Neighbours::default();
+        let from = |n: u16| ip(&format!("2001:db8:1:{n:x}::1"));
+        let held: Vec<_> = (0..4).map(|n| all.admit(from(n), 1).unwrap()).collect();
+        for n in 4..100 {
+            assert!(all.admit(from(n), 1).is_none());
+        }
+        assert!(all.admit(ip("2001:db8:2::1"), 1).is_some(), "another customer of the provider");
+        assert!(all.admit(ip("192.0.2.1"), 1).is_some());
+        drop(held);
+        assert!(all.admit(from(9), 1).is_some());
+        assert!(all.0.lock().unwrap().is_empty());
+        assert_eq!(holding(ip("2001:db8:1:2::3")), holding(ip("2001:db8:1:ffff::4")));
+        assert_eq!(holding(ip("192.0.2.1")), household(ip("::ffff:192.0.2.1")));
     }
 }

@@ -81,16 +81,19 @@ impl AppState {
         }
     }
 
-    /// Takes back what a thief of the old password may have had wait: payouts, and machines that would change hands.
+    /// Takes back what a thief of the old password may have had wait: payouts that are held, machines that would change hands,
+    /// and addresses of machines that do not count yet.
     async fn drop_what_waits(&self, account: AccountId) -> Result<(), Failure> {
-        let dropped = self.treasury().cancel_held_payouts(account).await;
-        if dropped.map_err(|e| treasury_failure(&e))? > 0 {
+        let payouts = self.treasury().cancel_held_payouts(account).await;
+        let payouts = u64::from(payouts.map_err(|e| treasury_failure(&e))?);
+        let addresses = self.hosting().drop_next_addresses(account).await;
+        if payouts + addresses.map_err(|e| hosting_failure(&e))? > 0 {
             self.pulse().beat();
         }
         self.hosting().drop_handing(account).await.map_err(|e| hosting_failure(&e))
     }
 
-    /// Sets a new password; the session that asks stays, all others, what programs are told and payouts that are held
+    /// Sets a new password; the session that asks stays, all others, what programs are told and what waits for a delay
     /// end.
     pub(crate) async fn change_password(
         &self,
@@ -106,7 +109,7 @@ impl AppState {
         self.end_webhooks(account).await
     }
 
-    /// Sets a new password by the ticket of a message; all sessions, what programs are told and payouts that are held
+    /// Sets a new password by the ticket of a message; all sessions, what programs are told and what waits for a delay
     /// end.
     pub(crate) async fn reset_password(&self, ticket: String, new: &str) -> Result<(), Failure> {
         let set = self.accounts().reset_password(&Ticket(ticket), new).await;

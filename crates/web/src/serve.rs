@@ -29,8 +29,8 @@ pub struct ConnectionLimits {
     /// Connections at once; each costs a file handle and some 20 KiB. Above it new ones wait in the
     /// listener's queue.
     pub all_max: usize,
-    /// Of one IPv4 address or IPv6 /64, trusted proxies apart; further ones are closed at once. A
-    /// sixteenth of all: room for many browsers behind one address.
+    /// Of one IPv4 address or IPv6 /64, trusted proxies apart, and four times as many of an IPv6 /48;
+    /// further ones are closed at once. A sixteenth of all: room for many browsers behind one address.
     pub address_max: usize,
     /// A client has this long to send its request's head, also of the next request on a connection.
     pub head_within: Duration,

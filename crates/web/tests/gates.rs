@@ -263,8 +263,28 @@ async fn every_answer_carries_the_security_headers() {
         assert_eq!(answer.header("x-frame-options"), "DENY");
         assert_eq!(answer.header("referrer-policy"), "same-origin");
         assert_eq!(answer.header("cache-control"), "no-store", "{}", r.path);
+        if r.path.starts_with("/api/") {
+            let shown = answer.header("content-disposition");
+            assert!(shown.starts_with("attachment; filename="), "{}: {shown:?}", r.path);
+        }
         assert_ne!(answer.status.as_u16() / 100, 5, "{} {}: {}", r.method, r.path, answer.body);
     }
+    // What is somebody's is kept nowhere, either.
+    let kari = Program::signed_up(&house.app, "kari").await;
+    let mut page = Browser::new(&house.app);
+    page.cookies.insert("gruve".to_owned(), kari.token.clone().unwrap());
+    let mut seen = 0;
+    for r in routes(&house.state).iter().filter(|r| r.method == Method::GET) {
+        let is_stream = r.path == "/api/v1/events";
+        let answer = match r.access {
+            Access::Customer if !r.path.contains('{') => page.get(r.path).await,
+            Access::Bearer if !r.path.contains('{') && !is_stream => kari.get(r.path).await,
+            _ => continue,
+        };
+        seen += usize::from(answer.status == StatusCode::OK);
+        assert_eq!(answer.header("cache-control"), "no-store", "{}", r.path);
+    }
+    assert!(seen > 30, "{seen}");
     let missing = ask(&house.app, request(&Method::GET, "/nowhere")).await;
     assert_eq!(missing.status, StatusCode::NOT_FOUND);
     assert_eq!(missing.header("x-frame-options"), "DENY");

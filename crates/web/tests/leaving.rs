@@ -60,6 +60,9 @@ async fn who_takes_nothing_of_an_export_keeps_nobody_else_waiting() {
         held.push(begun(&house, &me).await);
     }
     assert!(held.iter().all(|answer| answer.status() == StatusCode::OK));
+    let slow = Program::signed_in(&house.app, "slow").await;
+    let second = slow.get("/api/v1/export").await;
+    assert_eq!(second.status, StatusCode::SERVICE_UNAVAILABLE, "one at a time: {}", second.body);
     let kari = Program::signed_up(&house.app, "kari").await;
     assert!(kari.get("/api/v1/export").await.json()["is_whole"] == json!(true));
 }

@@ -5,7 +5,7 @@
 mod house;
 
 use axum::http::StatusCode;
-use gruve_accounts::{CHANGE_DELAY, Scope};
+use gruve_accounts::{CHANGE_DELAY, Role, Scope};
 use gruve_farm::{MachineState, NewInventory};
 use gruve_hosting::{HostingKind, OfferTerms, PayFrom, Scheme};
 use gruve_units::{Amount, Asset, Bps, Clock as _, Duration, Hashrate};
@@ -197,6 +197,32 @@ async fn pages_say_before_and_after_that_a_payout_waits_and_ask_for_the_password
     assert!(!review.body.contains("the payout waits until"));
 }
 
+/// Whoever decides, or is asked why nothing comes, sees that it is not staff a payout waits for.
+#[tokio::test]
+async fn the_console_says_until_when_a_payout_is_held() {
+    let (house, kari) = kari_has_coins().await;
+    let to = house.stranger(&house.lanes[0]);
+    let large = json!({ "asset": "BTC", "amount": "0.4", "address": to, "password": PASSWORD });
+    for made in [pays(&kari, &to, Some(PASSWORD)).await, kari.post(PAYOUTS, large).await] {
+        assert!(look(&kari, &made).await["held_until"].is_string());
+    }
+    Program::signed_up(&house.app, "penger").await;
+    house.accounts.set_role(None, "penger", Some(Role::Finance)).await.unwrap();
+    let staff = Program::signed_in(&house.app, "penger").await;
+    let mut console = Browser::new(&house.app);
+    console.cookies.insert("gruve".to_owned(), staff.token.clone().unwrap());
+    let customer = format!("/console/customers/{}", house.account("kari").await);
+    for page in ["/console/payouts", &customer] {
+        let body = console.get(page).await.body;
+        assert_eq!(body.matches("held until").count(), 2, "{page}: {body}");
+    }
+    house.clock.advance(CHANGE_DELAY);
+    for page in ["/console/payouts", &customer] {
+        let body = console.get(page).await.body;
+        assert!(body.contains(&to) && !body.contains("held until"), "{page}: {body}");
+    }
+}
+
 #[tokio::test]
 async fn what_a_machine_earns_goes_to_a_new_address_after_the_delay_and_to_a_known_one_at_once() {
     let (house, kari) = kari_has_coins().await;
@@ -230,11 +256,18 @@ async fn a_new_password_takes_back_what_is_held_and_nothing_else() {
     house.accounts.add_address(account, proof, (Asset::Btc, &own, "own"), None).await.unwrap();
     house.clock.advance(CHANGE_DELAY);
     let (known, held) = (pays(&kari, &own, None).await, pays(&kari, &other, Some(PASSWORD)).await);
+    let machine = format!("/api/v1/machines/{}", machine_of(&house, &kari, 1).await);
+    let set = json!({ "address": other, "password": PASSWORD });
+    let set = kari.post(&format!("{machine}/address"), set).await;
+    assert!(set.json()["next_address"].is_object(), "{}", set.body);
     let new = json!({ "new": "another four long words", "password": PASSWORD });
     let changed = kari.post("/api/v1/account/password", new).await;
     assert_eq!(changed.status, StatusCode::NO_CONTENT, "{}", changed.body);
     assert_eq!(look(&kari, &held).await["state"], "cancelled");
     assert_eq!(look(&kari, &known).await["state"], "approved");
+    house.clock.advance(CHANGE_DELAY);
+    let left = kari.get(&machine).await.json();
+    assert_eq!((&left["address"], &left["next_address"]), (&Value::Null, &Value::Null), "{left}");
 }
 
 /// Offers a machine to Kari for a tenth of a coin; the path of the offer.

@@ -66,6 +66,10 @@ async fn a_machine_is_bought_in_offered_taken_mended_ended_and_returned_by_progr
 
     let refused = technician.post("/api/v1/console/hosting", offer()).await;
     assert_eq!(refused.status, StatusCode::FORBIDDEN, "technicians sell nothing");
+    let mut own = offer();
+    own["to"] = json!("penger");
+    let refused = finance.post("/api/v1/console/hosting", own).await;
+    assert_eq!(refused.status, StatusCode::UNPROCESSABLE_ENTITY, "nor anybody to themselves");
     let offered = finance.post("/api/v1/console/hosting", offer()).await;
     assert_eq!(offered.status, StatusCode::CREATED, "{}", offered.body);
     let id = offered.json()["id"].as_str().unwrap().to_owned();

@@ -11,7 +11,7 @@ use gruve_treasury::{BankAccount, Secret, Seed, StripeConfig, Treasury, Treasury
 use gruve_units::{Amount, Asset, SeededEntropy};
 use gruve_web::{AppState, Services, WebConfig, router};
 use house::House;
-use house::browser::{Browser, Program};
+use house::browser::{Answer, Browser, Program};
 use serde_json::{Value, json};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
@@ -182,6 +182,48 @@ async fn a_transfer_without_a_reference_waits_in_the_console_until_somebody_says
     let paid = kari.get(&format!("/api/v1/invoices/{invoice}")).await.json();
     assert_eq!(paid["state"], "confirmed");
     assert!(!boss.get("/console/pay-ins").await.body.contains("for my machine"));
+}
+
+/// Signs up, with a role.
+async fn staff(house: &House, name: &str, role: Role) -> Program {
+    Program::signed_up(&house.app, name).await;
+    house.accounts.set_role(None, name, Some(role)).await.unwrap();
+    Program::signed_in(&house.app, name).await
+}
+
+/// Whoever says whose a payment is could take any that nobody has claimed, and give an own purchase back.
+#[tokio::test]
+async fn nobody_gives_a_payment_or_its_refund_to_their_own_account() {
+    let house = house().await;
+    let boss = staff(&house, "boss", Role::Owner).await;
+    let penger = staff(&house, "penger", Role::Finance).await;
+    let ask = json!({ "asset": "EUR", "amount": "5" });
+    let own = penger.post("/api/v1/top-ups", ask).await.json()["id"].clone();
+    booked(&house, "s1", 500, "for my machine").await;
+    let entry = house.treasury.bank_entries_waiting().await.unwrap()[0].id;
+    let place = format!("/api/v1/console/pay-ins/{entry}");
+    let account = house.account("penger").await.to_string();
+    let is_own = |answer: &Answer| {
+        let told =
+            answer.json()["detail"].as_str().unwrap_or_default().contains("your own account");
+        answer.status == StatusCode::UNPROCESSABLE_ENTITY && told
+    };
+    for (word, id) in [("account", json!(account)), ("invoice", own.clone())] {
+        let word = json!({ "word": word, "id": id, "why": "mine" });
+        let refused = penger.post(&place, word).await;
+        assert!(is_own(&refused), "{}", refused.body);
+    }
+    assert_eq!(penger.get("/api/v1/payments").await.json()["items"], json!([]));
+    let word = json!({ "word": "invoice", "id": own, "why": "called" });
+    assert_eq!(boss.post(&place, word).await.status, StatusCode::OK);
+    let paid = penger.get("/api/v1/payments").await.json();
+    let payment = paid["items"][0]["payment"].as_str().unwrap();
+    let path = format!("/api/v1/console/payments/{payment}/refund");
+    let back = json!({ "amount": "5", "taken_back": "0", "why": "mine" });
+    let refused = penger.post(&path, back.clone()).await;
+    assert!(is_own(&refused), "{}", refused.body);
+    let other = boss.post(&path, back).await;
+    assert!(!is_own(&other), "a transfer is not given back like this: {}", other.body);
 }
 
 #[tokio::test]

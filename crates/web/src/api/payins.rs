@@ -5,6 +5,7 @@ use crate::api::page::Page;
 use crate::api::{Money, Time, amount, time};
 use crate::console::typed;
 use crate::conversion::{NO_PRICE, Rates};
+use crate::deciding::not_to_oneself;
 use crate::extract::{Customer, Id, Json, Params, Staff, Unread};
 use crate::failure::{Failure, sentence};
 use crate::openapi::{Answer, Fine, List, Made, Shape, Shapes, answers, requests};
@@ -399,6 +400,7 @@ impl Refund {
         }
         let found = state.treasury().payment(id).await.map_err(|e| treasury_failure(&e))?;
         let payment = found.ok_or_else(|| Failure::not_found("payment"))?;
+        payment.account.map_or(Ok(()), |account| not_to_oneself(staff, account))?;
         let amount = Amount::parse_decimal(payment.amount.asset, self.amount.trim());
         let amount = amount.map_err(|e| Failure::refused(sentence(&e.to_string())))?;
         let taken = Amount::parse_decimal(payment.amount.asset, self.taken_back.trim());
@@ -557,6 +559,14 @@ impl Word {
         if let BankWord::Belongs(PayInFor::Account(account)) | BankWord::PaidOut(account) = word {
             let found = state.accounts().customer(account).await?;
             found.ok_or_else(|| Failure::not_found("customer"))?;
+        }
+        if let BankWord::Belongs(to) = word {
+            let account = match to {
+                PayInFor::Account(account) => Some(account),
+                PayInFor::Nobody => None,
+                PayInFor::Invoice(id) => state.treasury().invoice(id).await?.map(|i| i.account),
+            };
+            account.map_or(Ok(()), |account| not_to_oneself(staff, account))?;
         }
         let done = async {
             let decided = state.treasury().decide_bank_entry(id, &word, self.why.trim()).await;

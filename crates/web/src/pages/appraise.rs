@@ -2,7 +2,7 @@
 //! would have got. The figures are `gruve_market::appraise`'s, the same as the command's.
 //!
 //! Bounded: a page buys on [`PURCHASES_MAX`] days spread over the history at most, and [`AT_ONCE`] pages compute at a
-//! time, away from the threads that answer others, each household one of them and [`PACE`] often. The histories are in
+//! time, away from the threads that answer others, each client one of them and [`PACE`] often. The histories are in
 //! the program and futures are drawn from a seed, so the same offer gets the same answer: the latest are remembered.
 
 use crate::api::papers::OfferSaid;
@@ -13,7 +13,7 @@ use crate::failure::{Failure, sentence};
 use crate::layout::page;
 use crate::money::typed_figure;
 use crate::openapi::{Answer, Fine, answers};
-use crate::patience::household;
+use crate::patience::holding;
 use crate::plot::{Plot, Point};
 use crate::routes::{Access, Routes};
 use crate::state::AppState;
@@ -43,13 +43,13 @@ const SCENARIOS: u32 = 200;
 const AT_ONCE: usize = 2;
 /// Answers remembered: each has some thirty kilobytes.
 const REMEMBERED: usize = 64;
-/// Of one household computed at once.
-const OF_A_HOUSEHOLD: usize = 1;
+/// Of one client (an IPv4 address, an IPv6 /48) computed at once.
+const OF_A_CLIENT: usize = 1;
 
 static TURNS: Semaphore = Semaphore::const_new(AT_ONCE);
-/// Of one household in quick succession, then one in three seconds: as fast as one reads.
+/// Of one client in quick succession, then one in three seconds: as fast as one reads.
 static PACE: Pace = Pace::new(30, Duration::from_secs(3));
-static HOUSEHOLDS: LazyLock<Crowd<IpAddr>> = LazyLock::new(Crowd::default);
+static CLIENTS: LazyLock<Crowd<IpAddr>> = LazyLock::new(Crowd::default);
 /// The latest answers, the newest last.
 static LATEST: Mutex<VecDeque<(Offer, Arc<Found>)>> = Mutex::new(VecDeque::new());
 
@@ -240,14 +240,14 @@ async fn found(offer: Offer, from: Option<IpAddr>, now: Timestamp) -> Result<Arc
         return Ok(found);
     }
     let busy = || Failure::busy("Others are appraising at this moment. Try again shortly.");
-    let house = from.map(household);
-    let seat = house.map(|h| HOUSEHOLDS.admit(&h, OF_A_HOUSEHOLD).ok_or_else(busy)).transpose()?;
-    if let Some(house) = house {
+    let client = from.map(holding);
+    let seat = client.map(|c| CLIENTS.admit(&c, OF_A_CLIENT).ok_or_else(busy)).transpose()?;
+    if let Some(client) = client {
         let many = |wait| {
             Failure::too_many("You have appraised many offers just now. Try again shortly.")
                 .after(Some(wait))
         };
-        PACE.count(house, now).map_err(many)?;
+        PACE.count(client, now).map_err(many)?;
     }
     let turn = TURNS.try_acquire().map_err(|_| busy())?;
     // What has begun goes on when its visitor leaves; its places go with it.

@@ -1,6 +1,6 @@
 //! What an offer costs and may earn, as one moves the sliders: no quote is made and nothing held.
 //!
-//! Bounded: an answer stands for [`SHOWN_FOR`], a household asks at a [`PACE`], and [`AT_ONCE`] estimates are drawn at a
+//! Bounded: an answer stands for [`SHOWN_FOR`], one client asks at a [`PACE`], and [`AT_ONCE`] estimates are drawn at a
 //! time with [`WAITING_MAX`] behind them. Without scripts the same figures come with the page, by a button.
 
 use crate::api::{Money, amount as api_amount};
@@ -11,7 +11,7 @@ use crate::extract::Params;
 use crate::failure::{Failure, sentence};
 use crate::money::{amount, exact_rate, local, span_text, typed_figure};
 use crate::openapi::{Answer, Fine, answers, requests};
-use crate::patience::household;
+use crate::patience::holding;
 use crate::routes::{Access, Routes};
 use crate::state::AppState;
 use crate::trade::market_failure;
@@ -33,7 +33,7 @@ const REMEMBERED: usize = 500;
 const AT_ONCE: usize = 2;
 /// Waiting for their turn: more wait longer than somebody who moves a slider looks on.
 const WAITING_MAX: usize = 32;
-/// Of one household in quick succession, then two a second: a slider that is drawn to and fro.
+/// Of one client (an IPv4 address, an IPv6 /48) in quick succession, then two a second: a slider that is drawn to and fro.
 const PACE: (u32, Duration) = (120, Duration::from_millis(500));
 /// The days that may be looked ahead, and the usual one.
 pub(crate) const DAYS: [u32; 6] = [7, 30, 90, 365, 730, 1_095];
@@ -156,12 +156,12 @@ impl AppState {
                 return Ok(Arc::clone(found));
             }
         }
-        if let Some(house) = from.map(household) {
+        if let Some(client) = from.map(holding) {
             let many = |wait| {
                 let why = "You have asked for many estimates just now. Try again shortly.";
                 Failure::too_many(why).after(Some(wait))
             };
-            all.pace.count(house, now).map_err(many)?;
+            all.pace.count(client, now).map_err(many)?;
         }
         let busy = || Failure::busy("Others are asking at this moment. Try again shortly.");
         let place = all.places.try_acquire().map_err(|_| busy())?;

@@ -255,9 +255,13 @@ fn no_entry_of_a_language_has_lost_its_text() {
         "units",
         "statement",
         "web",
+        "gruve/src/house/answers",
     ] {
         let mut all = Vec::new();
-        sources(&crates.join(room).join("src"), &mut all);
+        match room.split_once('/') {
+            Some(_) => all.push(one_source(&crates, room)),
+            None => sources(&crates.join(room).join("src"), &mut all),
+        }
         for (_, source) in all {
             for (_, text) in literals(&source) {
                 below.insert(bare(&text));
@@ -273,6 +277,42 @@ fn no_entry_of_a_language_has_lost_its_text() {
             .filter(|e| !said.contains(*e) && !below.contains(&bare(e)))
             .collect();
         assert!(lost.is_empty(), "{}: nothing says {lost:#?}", language.code);
+    }
+}
+
+fn one_source(crates: &std::path::Path, file: &str) -> (String, String) {
+    (file.to_owned(), std::fs::read_to_string(crates.join(file).with_extension("rs")).unwrap())
+}
+
+/// What begins with a capital and ends like a sentence is one that somebody reads: of the accounts' room all that is not
+/// an error, of others what is said to an owner.
+#[test]
+fn every_sentence_that_an_owner_is_written_to_is_in_every_language() {
+    let crates = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let (mut own, mut others) = (Vec::new(), own_sources());
+    sources(&crates.join("accounts/src"), &mut own);
+    own.retain(|(file, _)| !file.ends_with("error.rs"));
+    others.push(one_source(&crates, "gruve/src/house/answers"));
+    others.retain(|(_, source)| source.contains(".tell_owner("));
+    let is_sentence = |s: &str| {
+        s.starts_with(|c: char| c.is_ascii_uppercase())
+            && s.ends_with(['.', ':', '}'])
+            && s.matches(' ').count() > 2
+    };
+    let is_to_owner = |s: &str| ["our ", "ou ", "yours"].iter().any(|w| s.contains(w));
+    let texts = |of: &[(String, String)]| -> Vec<String> {
+        let all = of.iter().flat_map(|(_, source)| literals(source));
+        all.map(|(_, text)| text).filter(|text| is_sentence(text)).collect()
+    };
+    let mut said: std::collections::BTreeSet<String> = texts(&own).into_iter().collect();
+    said.extend(texts(&others).into_iter().filter(|text| is_to_owner(text)));
+    assert!(said.len() > 40, "the sources are read: {} {said:#?}", said.len());
+    for language in all().iter().skip(1) {
+        let entries = language.entries();
+        let known: std::collections::BTreeSet<_> = entries.iter().map(|(k, _)| bare(k)).collect();
+        let is_known = |s: &&String| known.contains(&bare(s.trim_end_matches("{}")));
+        let lacks: Vec<_> = said.iter().filter(|s| !is_known(s)).collect();
+        assert!(lacks.is_empty(), "{} lacks {lacks:#?}", language.code);
     }
 }
 

@@ -15,7 +15,7 @@ use axum::extract::State;
 use axum::response::Redirect;
 use gruve_accounts::{CustomerRow, Permission};
 use gruve_treasury::Invoice;
-use gruve_units::{AccountId, ContractId, InvoiceId};
+use gruve_units::{AccountId, ContractId, InvoiceId, Timestamp};
 use maud::{Markup, html};
 use serde::Deserialize;
 
@@ -132,14 +132,14 @@ pub(crate) async fn customer(
             &["Bought", "Plan", ">Hashrate", ">Price", "State", ">Delivered"], &contracts)))
         (sheet("invoices", "Invoices", &table("Invoices", &INVOICE_COLUMNS[1..], &invoices.iter().map(|i| invoice_row(i, None)).collect::<Vec<_>>())))
         (sheet("payments", "Payments by other methods", &super::payins::payments(&visitor, may_refund, &payments)))
-        (sheet("payouts", "Payouts", &own_links_removed(&payouts)))
+        (sheet("payouts", "Payouts", &own_links_removed(&payouts, state.now())))
         (sheet("log", "Security log", &table("Log", &["When", "What", "More"], &log)))
     };
     Ok(frame(&visitor, staff, &c.name, "All that the house has of this customer.", &content))
 }
 
 /// The customer's own list, without links to pages that only the customer may see.
-fn own_links_removed(payouts: &[gruve_treasury::Payout]) -> Markup {
+fn own_links_removed(payouts: &[gruve_treasury::Payout], now: Timestamp) -> Markup {
     if payouts.is_empty() {
         return payout_table(payouts);
     }
@@ -147,7 +147,8 @@ fn own_links_removed(payouts: &[gruve_treasury::Payout]) -> Markup {
         .iter()
         .map(|p| {
             let state = crate::view::payout_state(p.state).tag();
-            vec![time(p.created), amount(p.amount), html! { code { (p.address) } }, state]
+            let to = html! { code { (p.address) } (super::money::held(p, now)) };
+            vec![time(p.created), amount(p.amount), to, state]
         })
         .collect();
     table("Payouts", &["Requested", ">Amount", "To", "State"], &rows)

@@ -17,7 +17,7 @@ use axum::response::Redirect;
 use gruve_accounts::Permission;
 use gruve_market::{FppsStatus, ReserveFrom};
 use gruve_treasury::{Lock, Payout, PayoutState};
-use gruve_units::{Amount, Asset, PayoutId};
+use gruve_units::{Amount, Asset, PayoutId, Timestamp};
 use maud::{Markup, html};
 use serde::Deserialize;
 
@@ -33,7 +33,7 @@ pub(crate) async fn payouts(
     visitor: Visitor,
     staff: Staff,
 ) -> Result<Markup, Failure> {
-    let may = staff.role.may(Permission::DecidePayouts);
+    let (may, now) = (staff.role.may(Permission::DecidePayouts), state.now());
     let mut parts = Vec::new();
     parts.extend(locked(&state).await?);
     for of in PayoutState::ALL {
@@ -60,6 +60,7 @@ pub(crate) async fn payouts(
                     amount(p.amount),
                     html! {
                         code { (p.address) }
+                        (held(p, now))
                         @if let Some(why) = p.reason.as_ref().filter(|_| decide) { div.small.soft { (heard(why)) } }
                         @if approvals > 0 { div.small { (t("Approved by one person; another is needed.")) } }
                     },
@@ -83,6 +84,13 @@ pub(crate) async fn payouts(
     }
     let content = html! { div.sheets #payouts data-live="money" { @for p in &parts { (p) } } };
     Ok(frame(&visitor, staff, "Payouts", "By state; each list the oldest 200.", &content))
+}
+
+/// Until when a payout waits whatever staff says, because nothing of its account went to the address before.
+pub(super) fn held(p: &Payout, now: Timestamp) -> Markup {
+    html! { @if let Some(until) = p.held(now) {
+        div.small.soft { (say!("A new destination: held until {until}, approved or not.", until = time(until))) }
+    } }
 }
 
 /// Why payouts of a coin wait for a person, if any do.
