@@ -19,7 +19,7 @@ pub(super) const OPERATOR_FILE: &str = "operator.key";
 
 /// A coin of a main network whose keys come from the house's own seed, where the operator has not said that this may lie
 /// on the disk as it is.
-pub(super) fn real_coin(config: &Config) -> Option<Asset> {
+pub(crate) fn real_coin(config: &Config) -> Option<Asset> {
     if config.keys.plain_on_mainnet {
         return None;
     }
