@@ -39,7 +39,7 @@ fn told(path: &Path, faults: &[Fault]) -> String {
 }
 
 /// A file's text, which must not be longer than any configuration is.
-fn read_bounded(path: &Path) -> std::io::Result<String> {
+pub(crate) fn read_bounded(path: &Path) -> std::io::Result<String> {
     let mut text = String::new();
     std::fs::File::open(path)?.take(CONFIG_BYTES_MAX + 1).read_to_string(&mut text)?;
     if text.len() as u64 > CONFIG_BYTES_MAX {
@@ -81,6 +81,12 @@ pub fn check_config(path: &Path) -> Result<ExitCode, String> {
     }
     for note in config.notes() {
         println!("note: {note}");
+    }
+    if let Some(asset) = house::real_coin(&config).filter(|_| !config.keys.has_source()) {
+        println!(
+            "note: keys: with {asset} on its main network nothing starts before this section names a passphrase for \
+             the wallets' seed, or says plain_on_mainnet = true"
+        );
     }
     println!("{}: lanes: {lanes}, plans: {plans}, sites: {sites}; nothing wrong", path.display());
     Ok(ExitCode::SUCCESS)

@@ -32,6 +32,12 @@ pub struct KeysConfig {
 }
 
 impl KeysConfig {
+    /// Whether it names where a passphrase comes from.
+    #[must_use]
+    pub fn has_source(&self) -> bool {
+        sources(self) > 0
+    }
+
     /// Reads the passphrase; `None` where no source is set.
     ///
     /// # Errors
@@ -63,15 +69,19 @@ fn read(path: &Path) -> std::io::Result<Zeroizing<String>> {
     Ok(text)
 }
 
-/// What is wrong with it.
-pub(super) fn faults(keys: &KeysConfig) -> Vec<Fault> {
+fn sources(keys: &KeysConfig) -> usize {
     let set = [
         keys.passphrase_file.is_some(),
         keys.passphrase_env.is_some(),
         keys.passphrase_fd.is_some(),
         keys.passphrase_credential.is_some(),
     ];
-    if set.into_iter().filter(|s| *s).count() > 1 {
+    set.into_iter().filter(|s| *s).count()
+}
+
+/// What is wrong with it.
+pub(super) fn faults(keys: &KeysConfig) -> Vec<Fault> {
+    if sources(keys) > 1 {
         let what = "write one source of the passphrase".to_owned();
         return vec![Fault { place: "keys".to_owned(), what }];
     }
