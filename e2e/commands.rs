@@ -1,12 +1,9 @@
-//! What the documents tell people to type.
+//! Commands that need no house, as people type them.
 #![allow(clippy::unwrap_used, missing_docs)]
 
-use clap::Parser;
-use gruve::cli::Cli;
-use gruve_statement::SignedTerms;
-use gruve_statement::hosting::{self, HostingPosition, HostingStatement, HostingTerms};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::Command;
+use support::{run_in, told};
 
 #[path = "support/mod.rs"]
 mod support;
@@ -17,14 +14,6 @@ fn house() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
 }
 
-fn run_in(folder: &Path, args: &[&str]) -> Output {
-    Command::new(support::program()).args(args).current_dir(folder).output().unwrap()
-}
-
-fn told(output: &Output) -> String {
-    String::from_utf8_lossy(&[&output.stdout[..], &output.stderr[..]].concat()).into_owned()
-}
-
 #[test]
 fn a_newcomer_gets_a_sample_in_the_folder_he_stands_in_and_it_is_right() {
     let dir = tempfile::tempdir().unwrap();
@@ -32,6 +21,7 @@ fn a_newcomer_gets_a_sample_in_the_folder_he_stands_in_and_it_is_right() {
     assert!(made.status.success(), "{}", told(&made));
     let checked = run_in(dir.path(), &["config", "check", "--config", "gruve.toml"]);
     assert!(checked.status.success(), "{}", told(&checked));
+    assert!(told(&checked).contains("plain_on_mainnet"), "what a start wants: {}", told(&checked));
 
     let kept = std::fs::read(dir.path().join("gruve.toml")).unwrap();
     let again = run_in(dir.path(), &["config", "init", "gruve.toml"]);
@@ -103,202 +93,20 @@ fn a_share_of_the_readme_is_inspected() {
     assert!(output.status.success(), "{}", told(&output));
 }
 
-/// A contract that was paid and got two epochs of work, by nobody's books.
-fn papers() -> (String, gruve_statement::Statement, ed25519_dalek::SigningKey) {
-    use gruve_statement::terms::{SignedTerms, Terms, hash, sign};
-    let rules = r#"{"price":{"rule":"per-hashrate-day","minor":864000,"hashrate":"100"},
-        "scheme":{"rule":"pplns-units","window_blocks":8,"window_epochs_max":100},
-        "allocation":{"rule":"pro-rata"},
-        "shortfall":{"rule":"made-good","catch_up_bps":5000,"extension_epochs":3},
-        "fee":{"rule":"part-of-earnings","bps":200},
-        "maintenance":{"rule":"per-delivered","order":[{"asset":"BTC","minor_per_th_day":0}]},
-        "settlement":{"rule":"every-epochs","epochs":1},"orphan":{"rule":"taken-back"},
-        "refund":{"rule":"undelivered"},"unprofitable":{"rule":"run"}}"#;
-    let id = "0190a5d0-0000-7000-8000-000000000001";
-    let terms = format!(
-        r#"{{"format":"gruve lease terms 2","contract":"{id}","sold_at_us":5,"plan":"p","plan_version":1,
-        "title":"T","lane":"btc","earns":["BTC"],"hashrate":"100","epoch_us":10000000,"epoch_work":"1000",
-        "term_epochs":2,"work":"2000","price":{{"asset":"BTC","minor":200}},"rules":{rules}}}"#
-    );
-    let terms = Terms::parse(terms.as_bytes()).unwrap().canonical().unwrap();
-    let key = ed25519_dalek::SigningKey::from_bytes(&[5; 32]);
-    let signature = sign(&key, &hash(&terms));
-    let by = key.verifying_key().to_bytes();
-    let file = SignedTerms::new(id.parse().unwrap(), terms, Some((by, signature))).unwrap();
-    let epoch = |n: u64, sum: u64| {
-        serde_json::json!({"is": "epoch", "epoch": n, "began_us": n * 10_000_000, "house_work": "5000",
-            "entitled_all": "1000", "surplus": "4000", "entitled": "1000", "made_good": "0",
-            "delivered": "1000", "delivered_sum": sum.to_string(), "shortfall": "0", "upkeep": "0",
-            "upkeep_due": "0", "units": [{"asset": "BTC", "all": "600", "house": "500", "own": "100"}]})
-    };
-    let end = serde_json::json!({"is": "end", "epoch": 8, "complete": true,
-        "refund": {"asset": "BTC", "minor": 0}});
-    let lines = [epoch(7, 1_000), epoch(8, 2_000), end];
-    let lines = lines.map(|l| serde_json::from_value(l).unwrap());
-    let position = |delivered: &str| {
-        serde_json::json!({"delivered": delivered, "upkeep_due": "0", "refunded_minor": 0, "assets":
-            [{"asset": "BTC", "accrued": "0", "matured": "0", "settled_minor": 0, "net_minor": 0,
-              "fee_carry": 0, "settlements": 0}]})
-    };
-    let days = gruve_statement::by_day(10_000_000, &[gruve_units::Asset::Btc], lines.iter());
-    let page = serde_json::json!({"format": "gruve statement 1", "contract": id,
-        "terms_sha256": file.sha256, "made_at_us": 9, "start_epoch": 7, "hard_end_epoch": 12,
-        "from_epoch": 7, "to_epoch": 8, "next_epoch": null, "opening": position("0"),
-        "lines": gruve_statement::document::chained(lines.to_vec()).unwrap(),
-        "closing": position("2000"), "days": days.unwrap(), "operator_key": null, "signature": null});
-    let page = gruve_statement::Statement::parse(&page.to_string()).unwrap();
-    (serde_json::to_string(&file).unwrap(), page, key)
-}
-
-fn signed(page: &gruve_statement::Statement, key: &ed25519_dalek::SigningKey) -> String {
-    use ed25519_dalek::Signer as _;
-    let mut page = page.clone();
-    page.operator_key = Some(hex::encode(key.verifying_key().to_bytes()));
-    let signature = key.sign(&page.signed_message().unwrap());
-    page.signature = Some(hex::encode(signature.to_bytes()));
-    serde_json::to_string(&page).unwrap()
-}
-
 #[test]
-fn a_statement_is_checked_from_two_files_and_the_first_wrong_line_is_named() {
+fn what_a_program_before_left_and_cannot_be_read_is_told() {
     let dir = tempfile::tempdir().unwrap();
-    let (terms, page, key) = papers();
-    std::fs::write(dir.path().join("terms.json"), terms).unwrap();
-    std::fs::write(dir.path().join("statement.json"), signed(&page, &key)).unwrap();
-    let check = |more: &[&str]| {
-        let args = [&["statement", "check", "terms.json", "statement.json"], more].concat();
-        run_in(dir.path(), &args)
-    };
-    let sound = check(&[]);
-    assert!(
-        sound.status.success() && told(&sound).contains("every line follows"),
-        "{}",
-        told(&sound)
-    );
-    let by = hex::encode(key.verifying_key().to_bytes());
-    assert!(check(&["--key", &by]).status.success());
-    assert_eq!(
-        check(&["--key", &"11".repeat(32)]).status.code(),
-        Some(1),
-        "another operator's key"
-    );
-    assert_eq!(check(&["missing.json"]).status.code(), Some(2), "nothing false was found");
-    let json: serde_json::Value = serde_json::from_slice(&check(&["--json"]).stdout).unwrap();
-    assert_eq!((&json["holds"], &json["report"]["lines"]), (&true.into(), &3.into()));
-
-    // The operator has changed his key since the sale.
-    let later = ed25519_dalek::SigningKey::from_bytes(&[77; 32]);
-    let now = hex::encode(later.verifying_key().to_bytes());
-    std::fs::write(dir.path().join("statement.json"), signed(&page, &later)).unwrap();
-    let too_few: [&[&str]; 3] = [&[], &["--key", &by], &["--key", &now]];
-    for keys in too_few {
-        assert!(!check(keys).status.success(), "{keys:?}: nobody said that both are his");
-    }
-    let other = check(&["--key", &now, "--json"]);
-    assert_eq!(other.status.code(), Some(1));
-    let json: serde_json::Value = serde_json::from_slice(&other.stdout).unwrap();
-    assert_eq!((&json["holds"], &json["wrong"]["place"]), (&false.into(), &"terms".into()));
-    let both: [&[&str]; 2] = [&["--key", &by, "--key", &now], &["--key", &now, "--key", &by]];
-    for keys in both {
-        assert!(check(keys).status.success(), "{}", told(&check(keys)));
-    }
-
-    // The operator gives a hash too few, and signs it.
-    let mut less = page.clone();
-    let mut lines: Vec<_> = less.lines.into_iter().map(|l| l.line).collect();
-    if let gruve_statement::document::Line::Epoch(line) = &mut lines[1] {
-        line.delivered = gruve_units::Hashes(999);
-    }
-    less.lines = gruve_statement::document::chained(lines).unwrap();
-    std::fs::write(dir.path().join("statement.json"), signed(&less, &key)).unwrap();
-    let wrong = check(&[]);
-    assert!(!wrong.status.success());
-    assert!(told(&wrong).contains("line 2 (epoch 8): delivered is 999"), "{}", told(&wrong));
-    let json: serde_json::Value = serde_json::from_slice(&check(&["--json"]).stdout).unwrap();
-    assert_eq!((&json["holds"], &json["wrong"]["line"]), (&false.into(), &2.into()));
-}
-
-/// A hosted machine's terms, and a page of its statement from before its first bill.
-fn hosting_papers(key: &ed25519_dalek::SigningKey) -> (SignedTerms, HostingStatement) {
-    let asset = gruve_units::Asset::Btc;
-    let terms = HostingTerms {
-        format: hosting::HOSTING_TERMS.into(),
-        serial: "SN0001".into(),
-        model: "S19 Pro".into(),
-        lane: "btc".parse().unwrap(),
-        nameplate: gruve_units::Hashrate(110),
-        nameplate_watts: 3_250,
-        kind: "sold".into(),
-        scheme: "pplns".into(),
-        pay_from: "balance".into(),
-        asset,
-        energy_minor_per_kwh: 7,
-        energy_rule: hosting::ENERGY_RULE.into(),
-        fee_minor_per_day: 500,
-        fee_rule: hosting::FEE_RULE.into(),
-        service_level_bps: 9_800,
-        service_level_rule: hosting::LEVEL_RULE.into(),
-        price_asset: asset,
-        price_minor: 1_000,
-        epoch_us: Some(600_000_000),
-        term_epochs: None,
-        minimum_payout_minor: None,
-        plan: None,
-        plan_version: None,
-        until_epoch: None,
-        end_rule: Some(hosting::END_RULE.into()),
-        back: None,
-        earnings_fee_bps: Some(100),
-        earnings_rule: Some(hosting::EARNINGS_RULE.into()),
-    };
-    let bytes = terms.canonical().unwrap();
-    let signature = gruve_statement::terms::sign(key, &gruve_statement::terms::hash(&bytes));
-    let signed = (key.verifying_key().to_bytes(), signature);
-    let contract = gruve_units::ContractId::from_bytes([7; 16]);
-    let file = SignedTerms::new(contract, bytes, Some(signed)).unwrap();
-    let page = HostingStatement {
-        format: hosting::HOSTING_STATEMENT.into(),
-        contract,
-        terms_sha256: file.sha256.clone(),
-        epoch_us: 600_000_000,
-        start_epoch: 10,
-        end_epoch: None,
-        ended: None,
-        opening: HostingPosition::begin(10),
-        bills: Vec::new(),
-        closing: HostingPosition::begin(10),
-        next_bill: None,
-        blocks: Vec::new(),
-        operator_key: None,
-        signature: None,
-    };
-    (file, page)
-}
-
-#[test]
-fn bills_under_terms_of_the_key_before_are_checked_with_both_keys() {
-    let dir = tempfile::tempdir().unwrap();
-    let [was, is] = [[76; 32], [77; 32]].map(|b| ed25519_dalek::SigningKey::from_bytes(&b));
-    let (terms, page) = hosting_papers(&was);
-    let write = |name: &str, text: String| std::fs::write(dir.path().join(name), text).unwrap();
-    write("terms.json", serde_json::to_string(&terms).unwrap());
-    write("bills.json", serde_json::to_string(&page.signed(&is).unwrap()).unwrap());
-    let check = |more: &[&str]| {
-        run_in(dir.path(), &[&["statement", "check", "terms.json", "bills.json"], more].concat())
-    };
-    let [by, now] = [was, is].map(|key| hex::encode(key.verifying_key().to_bytes()));
-    let too_few: [&[&str]; 3] = [&[], &["--key", &by], &["--key", &now]];
-    for keys in too_few {
-        let said = check(&[keys, &["--json"]].concat());
-        assert_eq!(said.status.code(), Some(1), "{keys:?}: {}", told(&said));
-        let json: serde_json::Value = serde_json::from_slice(&said.stdout).unwrap();
-        assert_eq!(&json["holds"], &serde_json::Value::from(false), "{keys:?}");
-    }
-    let both: [&[&str]; 2] = [&["--key", &by, "--key", &now], &["--key", &now, "--key", &by]];
-    for keys in both {
-        let said = check(keys);
-        assert!(said.status.success(), "{}", told(&said));
-    }
+    assert!(run_in(dir.path(), &["config", "init"]).status.success());
+    std::fs::write(dir.path().join("will"), "of another version").unwrap();
+    let said = Command::new("sh")
+        .args(["-c", "exec 7<will; exec \"$0\" config check"])
+        .arg(support::program())
+        .env("GRUVE_ESTATE", "7")
+        .current_dir(dir.path())
+        .output()
+        .unwrap();
+    assert!(said.status.success(), "{}", told(&said));
+    assert!(told(&said).contains("what the program before left cannot be read"), "{}", told(&said));
 }
 
 #[test]
@@ -314,73 +122,6 @@ fn whoever_stops_reading_ends_a_command_without_a_word() {
     drop(child.stdout.take());
     let output = child.wait_with_output().unwrap();
     assert_eq!((output.status.code(), told(&output).as_str()), (Some(141), ""));
-}
-
-/// Every document that a reader may type from.
-fn documents() -> Vec<PathBuf> {
-    let docs = std::fs::read_dir(house().join("docs")).unwrap().map(|e| e.unwrap().path());
-    let top = ["README.md", "SECURITY.md", "ARCHITECTURE.md"].map(|name| house().join(name));
-    let is_text = |path: &PathBuf| path.extension().is_some_and(|e| e == "md");
-    docs.chain(top).filter(is_text).collect()
-}
-
-/// The lines of a document's code blocks, those that end in a backslash joined with the next.
-fn code_lines(text: &str) -> Vec<String> {
-    let mut lines: Vec<String> = Vec::new();
-    let (mut is_code, mut goes_on) = (false, false);
-    for line in text.lines() {
-        if line.trim_start().starts_with("```") {
-            is_code = !is_code;
-        } else if is_code {
-            let part = line.trim().trim_end_matches('\\').trim().to_owned();
-            match lines.last_mut() {
-                Some(last) if goes_on => *last = format!("{last} {part}"),
-                _ => lines.push(part),
-            }
-            goes_on = line.trim_end().ends_with('\\');
-        }
-    }
-    lines
-}
-
-/// A command's words after the program's name; what stands for the reader's own value gets one.
-fn words(line: &str) -> Option<Vec<String>> {
-    let programs = ["gruve ", "target/release/gruve ", "cargo run --release -- "];
-    let rest = programs.iter().find_map(|program| line.strip_prefix(program))?;
-    let rest =
-        rest.split(" # ").next().unwrap_or(rest).replace(['[', ']'], " ").replace("...", " ");
-    let mut words = vec!["gruve".to_owned()];
-    let mut is_quoted = false;
-    for part in rest.split('"') {
-        if is_quoted {
-            words.push(part.to_owned());
-        } else {
-            words.extend(part.split_whitespace().map(str::to_owned));
-        }
-        is_quoted = !is_quoted;
-    }
-    let own = |word: String| match word.as_str() {
-        "ID" | "PAYMENT" | "ACCOUNT" => "01890a5d-ac96-774b-bcce-b302099a8057".to_owned(),
-        "N" => "1".to_owned(),
-        _ => word,
-    };
-    Some(words.into_iter().map(own).collect())
-}
-
-#[test]
-fn the_program_takes_every_command_that_the_documents_show() {
-    let mut commands = 0;
-    for document in documents() {
-        let text = std::fs::read_to_string(&document).unwrap();
-        for line in code_lines(&text) {
-            let Some(words) = words(&line) else { continue };
-            commands += 1;
-            if let Err(e) = Cli::try_parse_from(&words) {
-                assert!(!e.use_stderr(), "{}: {line}\n{e}", document.display());
-            }
-        }
-    }
-    assert!(commands > 12, "only {commands} commands found");
 }
 
 /// A web server of files over TLS, under a certificate of an authority that only its file knows.
@@ -541,6 +282,14 @@ fn what_keeps_the_verifier_from_a_verdict_is_not_told_as_a_lie() {
     young_log(&record);
     let (code, said) = verified(dir.path(), &dir.path().join("recrod"), &[]);
     assert_eq!((code, said.contains("no such folder")), (Some(2), true), "{said}");
+    // The folder beside it. One that has lost a part is false all the same.
+    let (code, said) = verified(dir.path(), dir.path(), &[]);
+    assert_eq!((code, said.contains("no public record")), (Some(2), true), "{said}");
+    let cut = dir.path().join("cut");
+    young_log(&cut);
+    std::fs::remove_file(cut.join("checkpoint")).unwrap();
+    let (code, said) = verified(dir.path(), &cut, &[]);
+    assert_eq!((code, said.contains("checkpoint-missing")), (Some(1), true), "{said}");
     let (code, said) = verified(dir.path(), &record, &["--receipt", "missing.json"]);
     assert_eq!((code, said.contains("missing.json")), (Some(2), true), "{said}");
     // Nothing can be remembered below a file. What was found is told all the same.

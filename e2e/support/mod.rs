@@ -4,13 +4,23 @@
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 /// The program: the one `scripts/test` built for release, else the one cargo built for this test.
 pub fn program() -> PathBuf {
     std::env::var_os("GRUVE_BIN").map_or_else(|| env!("CARGO_BIN_EXE_gruve").into(), PathBuf::from)
+}
+
+/// The program run to its end in a folder.
+pub fn run_in(folder: &Path, args: &[&str]) -> Output {
+    Command::new(program()).args(args).current_dir(folder).output().unwrap()
+}
+
+/// All that it printed.
+pub fn told(output: &Output) -> String {
+    String::from_utf8_lossy(&[&output.stdout[..], &output.stderr[..]].concat()).into_owned()
 }
 
 /// A running `gruve`; killed when dropped. What it prints goes to a file.

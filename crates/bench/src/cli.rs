@@ -43,6 +43,11 @@ pub struct StratumArgs {
     pub mode: Mode,
 }
 
+fn parse_clients(text: &str) -> Result<usize, String> {
+    let some = text.parse().ok().filter(|clients| *clients > 0);
+    some.ok_or_else(|| "write a whole number from 1 on".to_owned())
+}
+
 /// What to do.
 #[derive(Clone, Debug, Subcommand)]
 pub enum Mode {
@@ -74,7 +79,7 @@ pub struct TargetArgs {
     /// The server, as `host:port` or `stratum+tcp://host:port`.
     pub target: String,
     /// Connections.
-    #[arg(long, default_value_t = 100)]
+    #[arg(long, default_value_t = 100, value_parser = parse_clients)]
     pub clients: usize,
     /// The login; `{n}` becomes the connection's number.
     #[arg(long, default_value = "house.m{n}")]
@@ -181,7 +186,7 @@ pub struct IdleArgs {
 #[derive(Clone, Debug, Args)]
 pub struct SoakArgs {
     /// Connections over all gateways.
-    #[arg(long, default_value_t = 50_000)]
+    #[arg(long, default_value_t = 50_000, value_parser = parse_clients)]
     pub clients: usize,
     /// Gateway processes, each with a generator process; one may have as many connections as it may
     /// have file descriptors, less some 500.

@@ -9,7 +9,7 @@ use crate::house::files::Holding;
 use crate::serve::read_config;
 use accepted::{AcceptedReport, Counted};
 use gruve_store::{Engine, StoreError, Tx};
-use gruve_units::{Asset, LaneId, SystemClock, SystemEntropy};
+use gruve_units::{Amount, Asset, LaneId, SystemClock, SystemEntropy};
 use methods::MethodReport;
 use serde::Serialize;
 use std::path::PathBuf;
@@ -71,6 +71,15 @@ struct WalletReport {
     asset: Asset,
     wallet_minor: i64,
     books_minor: i64,
+}
+
+impl WalletReport {
+    fn told(&self) -> String {
+        let [wallet, books] =
+            [self.wallet_minor, self.books_minor].map(|minor| Amount::new(self.asset, minor));
+        let is = if wallet == books { "as the books have it" } else { "and not as the books" };
+        format!("wallet {wallet}, {is}: {books}")
+    }
 }
 
 /// Audits a data folder; success only when everything holds.
@@ -264,17 +273,11 @@ fn print(report: &Report, json: bool) -> Result<(), String> {
             lane.lane, lane.closed_epochs, lane.shares, lane.unit_sums, lane.open_shares
         );
         for w in &lane.wallets {
-            println!(
-                "  wallet {} = books {} minor units of {}",
-                w.wallet_minor, w.books_minor, w.asset
-            );
+            println!("  {}", w.told());
         }
     }
     for w in &report.pay_in_chains {
-        println!(
-            "paid in {0}: wallet {1} = books {2} minor units",
-            w.asset, w.wallet_minor, w.books_minor
-        );
+        println!("paid in {}: {}", w.asset, w.told());
     }
     let c = &report.contracts;
     println!(

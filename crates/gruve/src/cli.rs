@@ -127,7 +127,7 @@ pub struct VerifyArgs {
 /// `gruve bench …`
 #[derive(Debug, Subcommand)]
 pub enum BenchCommand {
-    /// Servers of Stratum V1: a load generator, and a floor to compare with.
+    /// Stratum servers, of V1, V2 and Ethash: a load generator, and a floor to compare with.
     Stratum(gruve_bench::cli::StratumArgs),
 }
 

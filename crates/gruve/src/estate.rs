@@ -84,18 +84,16 @@ impl Estate {
         self.take(&door(address)).map(TcpListener::from)
     }
 
-    /// What the program before this one left; empty at an ordinary start. Call it once, first.
+    /// What the program before this one left, empty at an ordinary start; and why it could not be read, if so: nothing can
+    /// be logged yet. Call it once, first.
     #[must_use]
-    pub fn inherit() -> Estate {
+    pub fn inherit() -> (Estate, Option<String>) {
         let number = std::env::var(VARIABLE).ok().and_then(|n| n.parse::<RawFd>().ok());
-        let Some(number) = number.filter(|n| *n > 2) else { return Estate::default() };
-        match own(number).map(File::from).map(Estate::read_will) {
-            Some(Ok(estate)) => estate,
-            Some(Err(why)) => {
-                tracing::error!(why, "what the program before left cannot be read");
-                Estate::default()
-            }
-            None => Estate::default(),
+        let will = number.filter(|n| *n > 2).and_then(own).map(File::from);
+        match will.map(Estate::read_will) {
+            Some(Ok(estate)) => (estate, None),
+            Some(Err(why)) => (Estate::default(), Some(why)),
+            None => (Estate::default(), None),
         }
     }
 

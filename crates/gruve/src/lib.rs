@@ -51,13 +51,19 @@ use std::process::ExitCode;
 #[must_use]
 pub fn run() -> ExitCode {
     // Before anything else opens a file: see there.
-    let estate = Estate::inherit();
+    let (estate, unread) = Estate::inherit();
     let cli = Cli::parse();
     end_with_the_reader();
     // These tell their own story; the log would drown it. `--log debug` brings it back.
     let quiet = matches!(&cli.command, Command::Demo(_) | Command::Admin(_))
         && cli.log == tracing::Level::INFO;
     start_logging(if quiet { tracing::Level::WARN } else { cli.log });
+    if let Some(why) = unread {
+        tracing::error!(
+            why,
+            "what the program before left cannot be read: its connections are closed"
+        );
+    }
     raise_file_limit();
     // With this feature two TLS providers are in the program, and whoever names none would panic.
     #[cfg(feature = "asic-rs")]
@@ -72,7 +78,7 @@ pub fn run() -> ExitCode {
         Command::Demo(args) => on_runtime(demo::run(args)),
         Command::Serve(arg) => on_runtime(serve::run(arg.config, estate)),
         Command::Agent { config } => on_runtime(async move { site::agent(&config).await }),
-        Command::Certificate(args) => site::certificate(&args),
+        Command::Certificate(args) => unsaid(site::certificate(&args)),
         Command::Miner(args) => on_runtime(async {
             miner::run(args).await.map(|()| ExitCode::SUCCESS).map_err(|e| e.to_string())
         }),
@@ -183,8 +189,11 @@ fn start_logging(level: tracing::Level) {
     use tracing_subscriber::layer::SubscriberExt;
     use tracing_subscriber::util::SubscriberInitExt;
     let outside = level.min(tracing::Level::WARN);
-    let filter =
-        Targets::new().with_default(outside).with_targets(ROOMS.iter().map(|room| (*room, level)));
+    let filter = Targets::new()
+        .with_default(outside)
+        // It does not say what was waited for; whoever waits too long is told so by the store.
+        .with_target("sqlx::pool::acquire", tracing::Level::ERROR)
+        .with_targets(ROOMS.iter().map(|room| (*room, level)));
     let lines = tracing_subscriber::fmt::layer()
         .with_writer(std::io::stderr)
         .with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr()))

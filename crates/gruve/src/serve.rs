@@ -39,7 +39,7 @@ fn told(path: &Path, faults: &[Fault]) -> String {
 }
 
 /// A file's text, which must not be longer than any configuration is.
-fn read_bounded(path: &Path) -> std::io::Result<String> {
+pub(crate) fn read_bounded(path: &Path) -> std::io::Result<String> {
     let mut text = String::new();
     std::fs::File::open(path)?.take(CONFIG_BYTES_MAX + 1).read_to_string(&mut text)?;
     if text.len() as u64 > CONFIG_BYTES_MAX {

@@ -19,7 +19,7 @@ pub struct CertificateArgs {
 /// Says whether a certificate is the operator's, and what it certifies.
 ///
 /// # Errors
-/// When it is not, or cannot be read.
+/// When it cannot be read.
 pub fn certificate(args: &CertificateArgs) -> Result<ExitCode, String> {
     let file = read_small(&args.file).map_err(|e| format!("{}: {e}", args.file.display()))?;
     let signed: Signed =
@@ -27,7 +27,13 @@ pub fn certificate(args: &CertificateArgs) -> Result<ExitCode, String> {
     let mut key = [0; 32];
     hex::decode_to_slice(args.operator_key.trim(), &mut key)
         .map_err(|_| "--operator-key: write 64 hex digits".to_owned())?;
-    let c = signed.check(&key).map_err(|e| e.to_string())?;
+    let c = match signed.check(&key) {
+        Ok(c) => c,
+        Err(e) => {
+            eprintln!("gruve: {e}");
+            return Ok(ExitCode::FAILURE);
+        }
+    };
     println!("certificate {} of {} {} is signed by this operator", c.number, c.model, c.serial);
     println!("  {} to account {}, from epoch {} of lane {}", c.kind, c.owner, c.from_epoch, c.lane);
     println!("  contract {}, terms {}", c.contract, c.terms);
@@ -47,7 +53,11 @@ fn read_small(path: &Path) -> std::io::Result<String> {
 /// # Errors
 /// When its configuration, token or spool cannot be used.
 pub async fn agent(path: &Path) -> Result<ExitCode, String> {
-    let file = std::fs::read_to_string(path).map_err(|e| format!("{}: {e}", path.display()))?;
+    let file = crate::serve::read_bounded(path).map_err(|e| {
+        let init = "\ndocs/hosting.md has an example; --config names a file elsewhere";
+        let hint = if e.kind() == std::io::ErrorKind::NotFound { init } else { "" };
+        format!("{}: {e}{hint}", path.display())
+    })?;
     let base = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let config = gruve_agent::AgentConfig::parse(&file, base)
         .map_err(|e| format!("{}: {e}", path.display()))?;

@@ -56,6 +56,9 @@ pub fn run(args: &VerifyArgs) -> Result<ExitCode, String> {
         None if !Path::new(&args.record).is_dir() => {
             return Err(format!("{}: there is no such folder", args.record));
         }
+        None if !has_record(Path::new(&args.record)) => {
+            return Err(format!("{}: this folder holds no public record", args.record));
+        }
         None => Box::new(FolderSource(PathBuf::from(&args.record))),
     };
     let from_entry = match (&last, args.new_only) {
@@ -110,6 +113,12 @@ pub fn run(args: &VerifyArgs) -> Result<ExitCode, String> {
             Ok(refuse(&e, args.json))
         }
     }
+}
+
+/// Whether a folder has anything that every public record begins with: one that lacks some of it is a lie, one that lacks
+/// all of it another folder.
+fn has_record(folder: &Path) -> bool {
+    ["checkpoint", "key", "tile"].iter().any(|name| folder.join(name).exists())
 }
 
 fn print(verdict: &Verdict, receipts: &Receipts, json: bool) -> Result<(), String> {

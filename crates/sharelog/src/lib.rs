@@ -70,6 +70,7 @@ mod short;
 mod summary;
 mod sync;
 mod trim;
+mod writer;
 
 pub use error::LogError;
 pub use frame::MAX_FRAME_BYTES;

@@ -1,7 +1,8 @@
 //! The group sync: one thread that makes written bytes durable within the interval.
 
 use crate::LogError;
-use crate::log::{Durability, Shared};
+use crate::log::Durability;
+use crate::writer::Shared;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 

@@ -71,14 +71,17 @@ impl PayoutState {
         matches!(self, PayoutState::Confirmed | PayoutState::Cancelled | PayoutState::Refused)
     }
 
-    /// Whether `next` may follow.
+    /// Whether `next` may follow. The tests' database holds every change of a state to this.
     #[must_use]
     pub const fn may_become(self, next: PayoutState) -> bool {
         use PayoutState as P;
         matches!(
             (self, next),
             (P::Requested, P::Approved | P::Cancelled | P::Refused)
-                | (P::Approved, P::Funded | P::Cancelled | P::Refused)
+                // Back to a person: its transaction failed in its block, or was withdrawn.
+                | (P::Approved, P::Funded | P::Requested | P::Cancelled | P::Refused)
+                // The chain has it from a life of the house that these tables do not know.
+                | (P::Requested | P::Approved, P::Broadcast | P::Confirmed)
                 // Back to approved: its transaction was taken apart before it was signed.
                 | (P::Funded, P::Signed | P::Approved | P::Cancelled | P::Refused)
                 // A block may come before the node's answer. Back to approved: the chain proves

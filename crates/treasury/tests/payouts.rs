@@ -10,7 +10,8 @@ mod locked;
 use fake::{ASSET, CONFIRMATIONS, House, REORG_LIMIT, account, sat, stranger};
 use gruve_chain::Node;
 use gruve_ledger::{AccountKind, LedgerError};
-use gruve_store::Store;
+use gruve_store::testing::run_raw;
+use gruve_store::{Engine, Store};
 use gruve_treasury::{Lock, NewPayout, PayoutState, TreasuryError};
 use gruve_units::PayoutId;
 use held::{
@@ -214,6 +215,12 @@ async fn a_payout_can_be_taken_back_until_it_is_signed(store: Store) {
     assert_eq!(house.chain.payments_to(&script).len(), 1);
     assert_eq!(state(&house, early).await, PayoutState::Cancelled);
     assert_eq!(state(&house, late).await, PayoutState::Confirmed);
+    // All of these tests run under a guard that refuses what may not follow.
+    if house.store.engine() == Engine::Sqlite {
+        let revived = "UPDATE treasury_payouts SET state = 'approved' WHERE state = 'cancelled'";
+        let refused = run_raw(&house.store, revived).await.unwrap_err();
+        assert!(refused.to_string().contains("a payout may not become so"), "{refused}");
+    }
 }
 
 /// Lets a payer get as far as the point before it signs.

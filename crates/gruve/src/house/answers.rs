@@ -3,8 +3,9 @@
 use super::error::HouseError;
 use super::hosted::{Owners, coins_back};
 use super::in_block::InBlock;
-use super::lane::ChainFigures;
+use super::lane::{ChainFigures, RunningLane};
 use super::metrics;
+use super::parts::Parts;
 use async_trait::async_trait;
 use gruve_accounts::Accounts;
 use gruve_chain::eth::EthNodeGroup;
@@ -304,6 +305,37 @@ pub struct Line {
     pub figures: Vec<ChainFigures>,
     /// The nodes of each lane of the Ethash family.
     pub eth_nodes: Vec<(LaneId, Asset, Arc<EthNodeGroup>)>,
+}
+
+impl Line {
+    /// The lanes that run, and the chains that are paid on alone.
+    pub(super) fn of(
+        parts: &Parts,
+        lanes: &[RunningLane],
+        gateways: Gateways,
+        pay_ins: Vec<(LaneId, Asset, watch::Receiver<ChainStanding>)>,
+    ) -> Line {
+        let chains_of = |l: &RunningLane| {
+            // In the order of the figures: its own chain first.
+            let all = std::iter::once(&l.standing).chain(&l.aux_standings);
+            let assets = l.figures.iter().map(|(asset, _)| *asset);
+            let of = |(a, standing): (_, &watch::Receiver<_>)| (l.id.clone(), a, standing.clone());
+            assets.zip(all).map(of).collect::<Vec<_>>()
+        };
+        let eth_nodes_of = |l: &RunningLane| {
+            let (asset, _) = l.figures.first()?;
+            Some((l.id.clone(), *asset, parts.eth_nodes.get(&l.id)?.clone()))
+        };
+        let paid_on = parts.pay_ins.iter().map(|c| (c.name.clone(), c.asset, c.nodes.clone()));
+        Line {
+            gateways,
+            clock: parts.clock.clone(),
+            nodes: parts.all_nodes(),
+            chains: lanes.iter().flat_map(chains_of).chain(pay_ins).collect(),
+            figures: lanes.iter().flat_map(RunningLane::all_figures).collect(),
+            eth_nodes: lanes.iter().filter_map(eth_nodes_of).chain(paid_on).collect(),
+        }
+    }
 }
 
 impl LiveFarm for Line {

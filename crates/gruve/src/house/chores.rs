@@ -1,16 +1,23 @@
-//! What the house does now and then: remembers which machines work, trims share logs, and sums up old energy.
+//! What the house does now and then: pays, looks into banks and prices, writes to its customers; remembers which machines
+//! work, trims share logs, and sums up old energy.
 
 use super::answers::Gateways;
+use super::error::StartError;
+use super::parts::Parts;
+use super::{bank, hosted, in_block, post, prices};
+use crate::config::Config;
 use gruve_farm::{Farm, MachineOwner};
 use gruve_hosting::Hosting;
 use gruve_market::Accountant;
 use gruve_sharelog::ShareLog;
+use gruve_treasury::Payer;
 use gruve_units::{Clock, LaneId, MachineId};
 use gruve_web::LiveFarm as _;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::watch;
+use tokio::task::JoinSet;
 
 /// How often the machines connected are looked at.
 const LOOK_EVERY: Duration = Duration::from_secs(20);
@@ -32,8 +39,67 @@ async fn pause(time: Duration, stopped: &mut watch::Receiver<bool>) -> bool {
     }
 }
 
+/// Starts what moves money: the payer, looks into pools, bank folders and checkouts, prices.
+pub(super) fn start_money(
+    config: &Config,
+    parts: &Parts,
+    tasks: &mut JoinSet<Result<(), String>>,
+    stopped: &watch::Receiver<bool>,
+) {
+    let (payer, ends) = (Payer::new(parts.treasury.clone()), stopped.clone());
+    tasks.spawn(async move {
+        payer.run(ends).await;
+        Ok(())
+    });
+    let (treasury, ends) = (parts.treasury.clone(), stopped.clone());
+    tasks.spawn(async move {
+        treasury.watch_pools(ends).await;
+        Ok(())
+    });
+    tasks.spawn(bank::watch_folders(
+        parts.treasury.clone(),
+        config.banks.iter().filter(|b| b.enabled).filter_map(|b| b.folder.clone()).collect(),
+        stopped.clone(),
+    ));
+    if config.stripe.is_some() || config.btcpay.is_some() {
+        tasks.spawn(bank::poll_checkouts(parts.treasury.clone(), stopped.clone()));
+    }
+    let (market, clock) = (parts.market.clone(), parts.clock.clone());
+    tasks.spawn(prices::ask_sources(market, clock, stopped.clone()));
+}
+
+/// Starts what looks after machines and their owners, and writes to customers.
+///
+/// # Errors
+/// When the mail server's settings or the public log's places cannot be used.
+pub(super) fn start_farm(
+    config: &Config,
+    parts: &Parts,
+    gateways: &Gateways,
+    tasks: &mut JoinSet<Result<(), String>>,
+    stopped: &watch::Receiver<bool>,
+) -> Result<(), StartError> {
+    tasks.spawn(remember_machines(parts.farm.clone(), gateways.clone(), stopped.clone()));
+    let sources = in_block::Sources::of(parts, config)?;
+    tasks.spawn(in_block::watch(sources, parts.in_block.clone(), stopped.clone()));
+    let (farm, owners) = (parts.farm.clone(), parts.owners.clone());
+    tasks.spawn(hosted::watch_owners(farm, owners, stopped.clone()));
+    let payers = hosted::Payers {
+        hosting: parts.hosting.clone(),
+        treasury: parts.treasury.clone(),
+        accounts: parts.accounts.clone(),
+        store: parts.store.clone(),
+        own: config.lanes.iter().map(|l| (l.id.clone(), l.asset)).collect(),
+    };
+    tasks.spawn(hosted::pay_owners(payers, stopped.clone()));
+    let mailer = config.mail.as_ref().map(post::Smtp::new).transpose();
+    let mailer = mailer.map_err(StartError::Mail)?;
+    tasks.spawn(post::run(parts.accounts.clone(), mailer, stopped.clone()));
+    Ok(())
+}
+
 /// Tells the farm which machines of customers have had work accepted.
-pub(super) async fn remember_machines(
+async fn remember_machines(
     farm: Farm,
     gateways: Gateways,
     mut stopped: watch::Receiver<bool>,

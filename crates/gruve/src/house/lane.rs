@@ -184,10 +184,18 @@ pub(super) async fn is_right_chain(
     check: impl Fn() -> Checking + Send,
     stopped: &mut watch::Receiver<bool>,
 ) -> Result<bool, NodeError> {
+    // Said once, and again when it is another fault: a node may be away for days.
+    let mut told = String::new();
     loop {
         match check().await {
             Ok(()) => return Ok(true),
-            Err(e) if e.blame() == Blame::Transient => tracing::warn!("waiting for the node: {e}"),
+            Err(e) if e.blame() == Blame::Transient => {
+                let fault = e.to_string();
+                if fault != told {
+                    tracing::warn!("waiting for the node: {fault}");
+                    told = fault;
+                }
+            }
             Err(e) => return Err(e),
         }
         tokio::select! {
@@ -229,57 +237,14 @@ pub fn start(
     stopped: &watch::Receiver<bool>,
 ) -> Result<RunningLane, StartError> {
     let id = config.id.clone();
-    let stratum_error = |e| StartError::Stratum(config.id.clone(), e);
     let params = nodes::chain_params(config)?;
     let log = parts.share_log(&id)?;
     let work = start_work(config, params, parts, estate, log.clone())?;
-
-    let (range, first) = classes(config, params.algorithm);
-    let listener =
-        parts::listen(config.stratum.listen, &format!("lane.stratum.listen of {id}"), estate)?;
-    let mut options =
-        GatewayOptions::new(listener, range, first, parts.clock.clone(), parts.entropy.clone());
-    options.share_interval = config.stratum.share_interval.0;
-    options.threads = config.stratum.threads;
-    options.hash_threads = config.stratum.hash_threads.unwrap_or(options.hash_threads);
-    (options.kept, options.next_extranonce) = legacy::miners(estate, &id);
-    // No lane's miners may take the handles of another's, or those of node and database.
-    let handles =
-        gruve_stratum::handles_for_miners() / (parts.nodes.len() + parts.eth_nodes.len()).max(1);
-    options.connections_max = options.connections_max.min(handles);
-    options.start_classes = Some(listeners::folder(parts, &id)?.join("classes"));
-    options.listeners[0].proxies = listeners::proxies(config.stratum.proxy_protocol.as_ref());
-    options.listeners[0].public = listeners::public(config.stratum.public.as_ref());
-    options.agents = config.stratum.agents.iter().map(AgentConfig::rule).collect();
-    let mut tls = None;
-    if let Some(set) = &config.stratum.tls {
-        let (listening, server) = listeners::encrypted(config, set, parts, estate)?;
-        tls = Some((options.listeners.len(), server));
-        options.listeners.push(listening);
-    }
-    let noise = match &config.stratum.v2 {
-        None => None,
-        Some(v2) => {
-            let listener =
-                parts::listen(v2.listen, &format!("lane.stratum.v2.listen of {id}"), estate)?;
-            let noise = parts.noise(v2)?;
-            let kind = ListenKind::V2(Arc::clone(&noise));
-            let proxies = listeners::proxies(v2.proxy_protocol.as_ref());
-            options.listeners.push(Listening { proxies, ..Listening::new(listener, kind) });
-            Some(noise)
-        }
-    };
-    let gateway =
-        Gateway::start(options, work.lane(), parts.logins.clone()).map_err(stratum_error)?;
-    let stratum = gateway.address();
-    let stratum_v2 = noise
-        .zip(gateway.addresses().last().copied())
-        .map(|(noise, address)| (address, noise.authority().public_text()));
-    let stratum_tls = tls.map(|(n, server)| (gateway.addresses()[n], server));
-    if let Some((_, server)) = &stratum_tls {
+    let doors = open_doors(config, params.algorithm, &work, parts, estate)?;
+    if let Some((_, server)) = &doors.tls {
         tasks.spawn(renew_when_told(id.clone(), server.clone(), stopped.clone()));
     }
-    gateways.add(gateway);
+    gateways.add(doors.gateway);
     let said = listeners::folder(parts, &id)?.join(messages::FOLDER);
     tasks.spawn(messages::pass_on(id.clone(), said, gateways.clone(), stopped.clone()));
 
@@ -314,43 +279,12 @@ pub fn start(
             (of.asset, network::start(&id, of, market.clone(), standing, tasks, stopped))
         })
         .collect();
-
-    let counting = hosted::count_proven(
-        id.clone(),
-        params.algorithm,
-        log.clone(),
-        parts.farm.clone(),
-        stopped.clone(),
-    );
-    tasks.spawn(counting);
-    tasks.spawn(chores::trim_energy(id.clone(), parts.hosting.clone(), stopped.clone()));
-    let accountant = Accountant::new(parts.market.clone());
-    if let Some(keep) = config.keep_shares {
-        let (accountant, clock) = (accountant.clone(), parts.clock.clone());
-        let trimming =
-            chores::trim_log(id.clone(), log.clone(), accountant, clock, keep.0, stopped.clone());
-        tasks.spawn(trimming);
-    }
-    let (name, mut ends) = (id.clone(), stopped.clone());
-    tasks.spawn(async move {
-        let over = async move { drop(ends.wait_for(|s| *s).await) };
-        let lane = name.clone();
-        accountant.run(name, log, over).await.map_err(|e| {
-            let is_other = |e: &LogError| matches!(e, LogError::NoRecord(_) | LogError::Trimmed { .. });
-            let hint = match &e {
-                MarketError::Log(e) if is_other(e) => {
-                    "; this share log is not the one that the books were made from: stop the house and put that \
-                     one's folder (sharelog/LANE in house.data) back"
-                }
-                _ => "",
-            };
-            format!("accounts of lane {lane}: {e}{hint}")
-        })
-    });
+    count(config, params.algorithm, parts, log, tasks, stopped);
     let network = match params.family() {
         Family::Bitcoin => titles(params, &nodes::aux_params(config)?),
         Family::Ethash => ethash::title(&params, config),
     };
+    let (stratum, stratum_tls, stratum_v2) = (doors.stratum, doors.tls, doors.v2);
     Ok(RunningLane {
         id,
         stratum,
@@ -362,6 +296,103 @@ pub fn start(
         figures,
         network,
     })
+}
+
+/// A lane's gateway and where it listens.
+struct Doors {
+    gateway: Gateway,
+    stratum: SocketAddr,
+    tls: Option<(SocketAddr, Arc<TlsServer>)>,
+    v2: Option<(SocketAddr, String)>,
+}
+
+fn open_doors(
+    config: &LaneConfig,
+    algorithm: Algorithm,
+    work: &LaneJobs,
+    parts: &Parts,
+    estate: &mut Estate,
+) -> Result<Doors, StartError> {
+    let id = &config.id;
+    let (range, first) = classes(config, algorithm);
+    let listener =
+        parts::listen(config.stratum.listen, &format!("lane.stratum.listen of {id}"), estate)?;
+    let mut options =
+        GatewayOptions::new(listener, range, first, parts.clock.clone(), parts.entropy.clone());
+    options.share_interval = config.stratum.share_interval.0;
+    options.threads = config.stratum.threads;
+    options.hash_threads = config.stratum.hash_threads.unwrap_or(options.hash_threads);
+    (options.kept, options.next_extranonce) = legacy::miners(estate, id);
+    // No lane's miners may take the handles of another's, or those of node and database.
+    let handles =
+        gruve_stratum::handles_for_miners() / (parts.nodes.len() + parts.eth_nodes.len()).max(1);
+    options.connections_max = options.connections_max.min(handles);
+    options.start_classes = Some(listeners::folder(parts, id)?.join("classes"));
+    options.listeners[0].proxies = listeners::proxies(config.stratum.proxy_protocol.as_ref());
+    options.listeners[0].public = listeners::public(config.stratum.public.as_ref());
+    options.agents = config.stratum.agents.iter().map(AgentConfig::rule).collect();
+    let mut tls = None;
+    if let Some(set) = &config.stratum.tls {
+        let (listening, server) = listeners::encrypted(config, set, parts, estate)?;
+        tls = Some((options.listeners.len(), server));
+        options.listeners.push(listening);
+    }
+    let noise = match &config.stratum.v2 {
+        None => None,
+        Some(v2) => {
+            let listener =
+                parts::listen(v2.listen, &format!("lane.stratum.v2.listen of {id}"), estate)?;
+            let noise = parts.noise(v2)?;
+            let kind = ListenKind::V2(Arc::clone(&noise));
+            let proxies = listeners::proxies(v2.proxy_protocol.as_ref());
+            options.listeners.push(Listening { proxies, ..Listening::new(listener, kind) });
+            Some(noise)
+        }
+    };
+    let gateway = Gateway::start(options, work.lane(), parts.logins.clone())
+        .map_err(|e| StartError::Stratum(id.clone(), e))?;
+    let v2 = noise
+        .zip(gateway.addresses().last().copied())
+        .map(|(noise, address)| (address, noise.authority().public_text()));
+    let tls = tls.map(|(n, server)| (gateway.addresses()[n], server));
+    Ok(Doors { stratum: gateway.address(), gateway, tls, v2 })
+}
+
+/// Starts what counts a lane's work out of its log: machine by machine, and into the books.
+fn count(
+    config: &LaneConfig,
+    algorithm: Algorithm,
+    parts: &Parts,
+    log: ShareLog,
+    tasks: &mut JoinSet<Result<(), String>>,
+    stopped: &watch::Receiver<bool>,
+) {
+    let id = &config.id;
+    let (farm, ends) = (parts.farm.clone(), stopped.clone());
+    tasks.spawn(hosted::count_proven(id.clone(), algorithm, log.clone(), farm, ends));
+    tasks.spawn(chores::trim_energy(id.clone(), parts.hosting.clone(), stopped.clone()));
+    let accountant = Accountant::new(parts.market.clone());
+    if let Some(keep) = config.keep_shares {
+        let (accountant, clock) = (accountant.clone(), parts.clock.clone());
+        let trimming =
+            chores::trim_log(id.clone(), log.clone(), accountant, clock, keep.0, stopped.clone());
+        tasks.spawn(trimming);
+    }
+    let (lane, mut ends) = (id.clone(), stopped.clone());
+    tasks.spawn(async move {
+        let over = async move { drop(ends.wait_for(|s| *s).await) };
+        accountant.run(lane.clone(), log, over).await.map_err(|e| {
+            let is_other = |e: &LogError| matches!(e, LogError::NoRecord(_) | LogError::Trimmed { .. });
+            let hint = match &e {
+                MarketError::Log(e) if is_other(e) => {
+                    "; this share log is not the one that the books were made from: stop the house and put that \
+                     one's folder (sharelog/LANE in house.data) back"
+                }
+                _ => "",
+            };
+            format!("accounts of lane {lane}: {e}{hint}")
+        })
+    });
 }
 
 /// A lane's chains in words.

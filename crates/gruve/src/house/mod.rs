@@ -37,6 +37,8 @@ pub mod receipts;
 pub mod record;
 mod rules;
 mod sink;
+mod wallets;
+mod web;
 mod witnesses;
 
 pub use bank::import_file;
@@ -54,11 +56,10 @@ use crate::estate::Estate;
 use crate::funds::Desk;
 use answers::{Gateways, Line};
 use files::Holding;
-use gruve_treasury::Payer;
 use gruve_units::{
     CLOCK_SLACK, Clock, LaneId, SteadyClock, SystemClock, SystemEntropy, SystemMonotonic,
 };
-use gruve_web::{AppState, CallPace, ConnectionLimits, LaneParticulars, Services, WebConfig};
+use gruve_web::AppState;
 use lane::RunningLane;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -114,127 +115,21 @@ impl House {
             tasks.extend(signing.map(|s| s.run(stopped.clone())));
             lanes.push(lane);
         }
-        let follow = |chain: &PayInParts, tasks: &mut JoinSet<_>| {
-            let standing = pay_in_chain::start(chain, &parts, tasks, &stopped);
-            (chain.name.clone(), chain.asset, standing)
-        };
-        let pay_ins: Vec<_> = parts.pay_ins.iter().map(|chain| follow(chain, &mut tasks)).collect();
-
-        let payer = Payer::new(parts.treasury.clone());
-        let ends = stopped.clone();
-        tasks.spawn(async move {
-            payer.run(ends).await;
-            Ok(())
-        });
-
-        let (treasury, ends) = (parts.treasury.clone(), stopped.clone());
-        tasks.spawn(async move {
-            treasury.watch_pools(ends).await;
-            Ok(())
-        });
-
-        tasks.spawn(bank::watch_folders(
-            parts.treasury.clone(),
-            config.banks.iter().filter(|b| b.enabled).filter_map(|b| b.folder.clone()).collect(),
-            stopped.clone(),
-        ));
-
-        if config.stripe.is_some() || config.btcpay.is_some() {
-            tasks.spawn(bank::poll_checkouts(parts.treasury.clone(), stopped.clone()));
+        let mut pay_ins = Vec::new();
+        for chain in &parts.pay_ins {
+            let standing = pay_in_chain::start(chain, &parts, &mut tasks, &stopped);
+            pay_ins.push((chain.name.clone(), chain.asset, standing));
         }
+        chores::start_money(&config, &parts, &mut tasks, &stopped);
+        chores::start_farm(&config, &parts, &gateways, &mut tasks, &stopped)?;
 
-        tasks.spawn(prices::ask_sources(
-            parts.market.clone(),
-            parts.clock.clone(),
-            stopped.clone(),
-        ));
-
-        tasks.spawn(chores::remember_machines(
-            parts.farm.clone(),
-            gateways.clone(),
-            stopped.clone(),
-        ));
-
-        let sources = in_block::Sources::of(&parts, &config)?;
-        tasks.spawn(in_block::watch(sources, parts.in_block.clone(), stopped.clone()));
-
-        tasks.spawn(hosted::watch_owners(
-            parts.farm.clone(),
-            parts.owners.clone(),
-            stopped.clone(),
-        ));
-
-        tasks.spawn(hosted::pay_owners(
-            hosted::Payers {
-                hosting: parts.hosting.clone(),
-                treasury: parts.treasury.clone(),
-                accounts: parts.accounts.clone(),
-                store: parts.store.clone(),
-                own: config.lanes.iter().map(|l| (l.id.clone(), l.asset)).collect(),
-            },
-            stopped.clone(),
-        ));
-
-        let mailer = config.mail.as_ref().map(post::Smtp::new).transpose();
-        let mailer = mailer.map_err(StartError::Mail)?;
-        tasks.spawn(post::run(parts.accounts.clone(), mailer, stopped.clone()));
-
-        let services = Services {
-            store: parts.store.clone(),
-            accounts: parts.accounts.clone(),
-            market: parts.market.clone(),
-            treasury: parts.treasury.clone(),
-            farm: parts.farm.clone(),
-            hosting: parts.hosting.clone(),
-            live: Arc::new(Line {
-                gateways: gateways.clone(),
-                clock: parts.clock.clone(),
-                nodes: parts.all_nodes(),
-                chains: lanes
-                    .iter()
-                    .flat_map(|l| {
-                        // In the order of the figures: its own chain first.
-                        let all = std::iter::once(&l.standing).chain(&l.aux_standings);
-                        let assets = l.figures.iter().map(|(asset, _)| *asset);
-                        assets.zip(all).map(|(a, standing)| (l.id.clone(), a, standing.clone()))
-                    })
-                    .chain(pay_ins)
-                    .collect(),
-                figures: lanes.iter().flat_map(RunningLane::all_figures).collect(),
-                eth_nodes: lanes
-                    .iter()
-                    .filter_map(|l| {
-                        let (asset, _) = l.figures.first()?;
-                        Some((l.id.clone(), *asset, parts.eth_nodes.get(&l.id)?.clone()))
-                    })
-                    .chain(parts.pay_ins.iter().map(|c| (c.name.clone(), c.asset, c.nodes.clone())))
-                    .collect(),
-            }),
-            clock: parts.clock.clone(),
-            entropy: parts.entropy.clone(),
-        };
+        let line = Line::of(&parts, &lanes, gateways.clone(), pay_ins);
         let desk = Desk::open(&config, &parts).map_err(StartError::Funds)?;
         if let Some(every) = config.funds.every {
             tasks.spawn(desk.clone().keep_stating(every.0, stopped.clone()));
         }
-        let web = WebConfig {
-            house: config.house.name.as_str().into(),
-            secure_cookies: config.http.secure_cookies,
-            is_staff_factor_demanded: config.http.is_staff_factor_demanded(),
-            origin: config.http.origin.clone(),
-            trusted_proxies: config.http.trusted_proxies.clone(),
-            limits: ConnectionLimits::default(),
-            calls: CallPace::default(),
-            lanes: lanes.iter().map(RunningLane::particulars).collect::<Vec<LaneParticulars>>(),
-            are_metrics_elsewhere: config.metrics.listen.is_some(),
-            invoice_ttl: Duration::ZERO,
-            conversion: config.conversion.map(|c| c.rules()),
-            record: Some(shelf),
-            watch: hooks::watch(&config).map_err(StartError::Mail)?,
-            webhooks: hooks::webhooks(&config).map_err(StartError::Mail)?,
-            funds: Some(Arc::new(desk.shelf())),
-        };
-        let state = AppState::open(services, web).await?;
+        let settings = web::config(&config, &lanes, shelf, &desk)?;
+        let state = AppState::open(web::services(&parts, line), settings).await?;
         let metrics = metrics::serve(&config.metrics, &state, estate, &mut tasks, &stopped)?;
         let listener = tokio::net::TcpListener::from_std(http).map_err(StartError::Socket)?;
         let mut ends = stopped.clone();

@@ -3,30 +3,28 @@
 use super::answers::{HouseStamps, InvoiceOutcome, Logins};
 use super::begun;
 use super::error::StartError;
-use super::ethash;
-use super::files::{FileError, Folder, Holding, epoch_file, read_secret_text};
+use super::files::{Folder, Holding, read_secret_text};
 use super::hosted::{Bills, CoinsBack, MeasuredEnergy, Owners};
 use super::in_block::InBlock;
 use super::keys;
-use super::nodes::{AuxParts, chain_params, open_aux, open_nodes};
-use super::pay_in_chain::{self, PayInParts};
+use super::nodes::AuxParts;
+use super::pay_in_chain::PayInParts;
 use super::record::{self, Publishing};
 use super::rules::{account_rules, epoch_rule, market_config};
-use crate::config::{
-    Config, DurabilityConfig, LaneConfig, StratumV2Config, currencies, network_of, steps_of,
-};
+use super::wallets::Wallets;
+use crate::config::{Config, DurabilityConfig, StratumV2Config};
 use crate::estate::Estate;
 use ed25519_dalek::SigningKey;
 use gruve_accounts::{AccountRules, Accounts, Role, Vault};
+use gruve_chain::NodeGroup;
 use gruve_chain::eth::EthNodeGroup;
-use gruve_chain::{Family, NodeGroup};
 use gruve_farm::{Farm, HouseSecret, MachineOwner, NewMachine};
 use gruve_hosting::Hosting;
 use gruve_market::Market;
 use gruve_sharelog::{Durability, ShareLog};
 use gruve_store::Store;
 use gruve_stratum::v2::{AuthorityKey, NoiseServer};
-use gruve_treasury::{ChainWallet, Seed, Treasury, TreasuryConfig, TreasuryError};
+use gruve_treasury::{Seed, Treasury};
 use gruve_units::{Clock, Duration, Entropy, LaneId};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{SocketAddr, TcpListener};
@@ -41,9 +39,6 @@ const AUTHORITY_FILE: &str = "stratum-v2.key";
 
 /// How long a certificate holds. Each connection gets a new one, and clients look at it then only.
 const CERTIFICATE_VALIDITY: Duration = Duration::from_secs(3600);
-
-/// Depth at which a pay-in counts where neither the operator nor the chain's table says more.
-const CONFIRMATIONS: u64 = 3;
 
 /// The opened rooms.
 pub struct Parts {
@@ -111,18 +106,7 @@ impl Parts {
         let folder = Folder::open(&config.house.data, holding)?;
         let store = Store::open(&config.database_url()).await?;
         begun::compare(config, &folder, &store).await?;
-        let passphrase = config.keys.passphrase().map_err(StartError::Passphrase)?;
-        let seed_file = folder.join(begun::SEED_FILE);
-        begun::refuse_plain_seed(config, &seed_file)?;
-        let is_first = !begun::is_there(&seed_file)?;
-        let seed = Seed::open_or_create_with(&seed_file, entropy.as_ref(), passphrase.as_ref())?;
-        if is_first {
-            tracing::info!(
-                file = %seed_file.display(),
-                "the wallets' seed was made: keep a copy of it offline before the first payment"
-            );
-        }
-        drop(passphrase);
+        let seed = seed_of(config, &folder, entropy.as_ref())?;
         let operator =
             SigningKey::from_bytes(&folder.secret(begun::OPERATOR_FILE, entropy.as_ref())?);
         let machine_password = match &config.house.machine_password {
@@ -145,68 +129,13 @@ impl Parts {
         let farm = farm.with_house_secret(secret).with_rules(rules);
         Hosting::migrate(&store).await?;
 
-        let mut nodes: BTreeMap<LaneId, Arc<NodeGroup>> = BTreeMap::new();
-        let mut eth_nodes: BTreeMap<LaneId, Arc<EthNodeGroup>> = BTreeMap::new();
-        let mut aux = BTreeMap::new();
-        let mut treasury = TreasuryConfig::new(seed);
-        for lane in &config.lanes {
-            let params = chain_params(lane)?;
-            keep_epoch(&folder, lane)?;
-            if params.family() == Family::Ethash {
-                let (chain, wallet) = ethash::open(lane, &params, &treasury.seed)?;
-                treasury = treasury.with_accounts(wallet);
-                eth_nodes.insert(lane.id.clone(), chain);
-                continue;
-            }
-            let node = open_nodes(lane, params)?;
-            let mut wallet = ChainWallet::new(params, node.clone());
-            wallet.confirmations = lane.confirmations.unwrap_or(CONFIRMATIONS);
-            wallet.payouts.auto_approve_max = lane.auto_approve_minor;
-            treasury = treasury.with_chain(wallet);
-            nodes.insert(lane.id.clone(), node);
-            let opened = open_aux(lane)?;
-            for (chain, set) in opened.iter().zip(&lane.aux) {
-                let mut wallet = ChainWallet::new(chain.params, chain.nodes.clone());
-                wallet.confirmations = set.confirmations;
-                wallet.payouts.auto_approve_max = set.auto_approve_minor;
-                treasury = treasury.with_chain(wallet);
-            }
-            aux.insert(lane.id.clone(), opened);
-        }
-        let mut pay_ins = Vec::new();
-        for set in &config.pay_in_chains {
-            let (chain, wallet) = pay_in_chain::open(set)?;
-            treasury = treasury.with_accounts(wallet);
-            pay_ins.push(chain);
-        }
-        set_hot_wallets(config, &mut treasury)?;
-        for wallet in &mut treasury.chains {
-            wallet.depths = steps_of(&config.depths, wallet.params.asset);
-        }
-        for wallet in &mut treasury.accounts {
-            wallet.depths = steps_of(&config.depths, wallet.asset);
-        }
-        for set in &config.signers {
-            let signer = set.signer(&config.house.data);
-            let signer = signer.map_err(|why| StartError::Signer(set.asset, why))?;
-            let wallet = treasury.chains.iter_mut().find(|w| w.params.asset == set.asset);
-            wallet.ok_or(TreasuryError::NoWallet(set.asset))?.signer = Some(signer);
-        }
-        for bank in config.banks.iter().filter(|b| b.enabled) {
-            treasury = treasury.with_bank(bank.account());
-        }
-        treasury.converted = currencies(config.conversion.as_ref(), &config.prices);
-        treasury.limits = config.limits.iter().map(|l| l.limits()).collect();
-        let origin = config.http.origin.as_deref().unwrap_or_default();
-        let stripe = config.stripe.as_ref().filter(|s| s.enabled);
-        treasury.stripe = stripe.map(|s| s.service(origin));
-        let btcpay = config.btcpay.as_ref().filter(|b| b.enabled);
-        treasury.btcpay = btcpay.map(|b| b.service(origin));
+        let wallets = Wallets::open(config, &folder, seed)?;
         let market = market_config(config)?;
         let market = Market::new(store.clone(), clock.clone(), entropy.clone(), market)?;
         market.sign_terms_with(operator.clone());
         market.prepare().await?;
-        let treasury = Treasury::new(store.clone(), clock.clone(), entropy.clone(), treasury)?;
+        let treasury =
+            Treasury::new(store.clone(), clock.clone(), entropy.clone(), wallets.treasury)?;
         treasury.check_keys().await?;
         furnish(&farm, config).await?;
 
@@ -248,10 +177,10 @@ impl Parts {
             farm,
             market,
             treasury,
-            nodes,
-            eth_nodes,
-            pay_ins,
-            aux,
+            nodes: wallets.nodes,
+            eth_nodes: wallets.eth_nodes,
+            pay_ins: wallets.pay_ins,
+            aux: wallets.aux,
             machine_password,
             hosting,
             owners,
@@ -375,33 +304,20 @@ pub fn listen(
     Ok(listener)
 }
 
-/// Caps of hot wallets, as the configuration has them.
-fn set_hot_wallets(config: &Config, treasury: &mut TreasuryConfig) -> Result<(), StartError> {
-    for set in &config.hot_wallets {
-        let network = network_of(set.asset, &config.lanes, &config.pay_in_chains);
-        let Some(network) = network else { continue };
-        let sweep = set.sweep(network).map_err(|e| StartError::HotWallet(set.asset, e))?;
-        let after = set.bump_after_minutes.map(|m| Duration::from_secs(m.saturating_mul(60)));
-        if let Some(wallet) = treasury.chains.iter_mut().find(|w| w.params.asset == set.asset) {
-            wallet.sweep.clone_from(&sweep);
-            wallet.gather = set.gather();
-            wallet.payouts.bump_after = after.unwrap_or(wallet.payouts.bump_after);
-        }
-        if let Some(wallet) = treasury.accounts.iter_mut().find(|w| w.asset == set.asset) {
-            wallet.cold = sweep;
-            wallet.payouts.bump_after = after.unwrap_or(wallet.payouts.bump_after);
-        }
+/// The wallets' secret, under its passphrase where there is one; made at the first start.
+fn seed_of(config: &Config, folder: &Folder, entropy: &dyn Entropy) -> Result<Seed, StartError> {
+    let passphrase = config.keys.passphrase().map_err(StartError::Passphrase)?;
+    let seed_file = folder.join(begun::SEED_FILE);
+    begun::refuse_plain_seed(config, &seed_file)?;
+    let is_first = !begun::is_there(&seed_file)?;
+    let seed = Seed::open_or_create_with(&seed_file, entropy, passphrase.as_ref())?;
+    if is_first {
+        tracing::info!(
+            file = %seed_file.display(),
+            "the wallets' seed was made: keep a copy of it offline before the first payment"
+        );
     }
-    Ok(())
-}
-
-/// Contracts, stamps and the share log count in epochs: with another length the same numbers would
-/// mean other times.
-fn keep_epoch(folder: &Folder, lane: &LaneConfig) -> Result<(), FileError> {
-    let what = "holds the epoch length in milliseconds that this lane began with, and the \
-                configuration says another: a lane keeps its epoch for ever; for another length \
-                begin a lane with a new id";
-    folder.keep(&epoch_file(&lane.id), &lane.epoch.0.as_millis().to_string(), what)
+    Ok(seed)
 }
 
 async fn furnish(farm: &Farm, config: &Config) -> Result<(), StartError> {

@@ -12,11 +12,12 @@ use chain::FakeChain;
 use follow::{Blocks, Books, Unbroken, broken};
 use gruve_chain::{BlockRef, ChainParams, Follower, NetworkName, params_for, script_for_address};
 use gruve_ledger::{Account, AccountKind, Entry, Posted, balance, post};
-use gruve_store::{Store, Tx, transact};
+use gruve_store::testing::run_raw;
+use gruve_store::{Engine, Store, Tx, transact};
 use gruve_treasury::{
     BankAccount, ChainWallet, CrashPoints, DepthStep, Dispute, ExternalSigner, GatherPolicy,
     Invoice, InvoiceSink, InvoiceState, Keychain, NewInvoice, NewPayout, Payer, PayoutLimits,
-    Purpose, Seed, SinkError, SweepPolicy, Treasury, TreasuryConfig, TreasuryError,
+    PayoutState, Purpose, Seed, SinkError, SweepPolicy, Treasury, TreasuryConfig, TreasuryError,
 };
 use gruve_units::{
     AccountId, Amount, Asset, Blame, ContractId, InvoiceId, ManualClock, PayoutId, SeededEntropy,
@@ -25,7 +26,7 @@ use gruve_units::{
 use miniscript::{Descriptor, DescriptorPublicKey};
 use node::FakeNode;
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 pub const ASSET: Asset = Asset::Btc;
@@ -219,6 +220,28 @@ pub fn open_treasury(
     treasury
 }
 
+/// Has the database itself refuse a payout's state that may not follow the one before; SQLite's alone.
+async fn hold_to_states(store: &Store) {
+    static GUARD: OnceLock<String> = OnceLock::new();
+    let all = PayoutState::ALL;
+    let guard = GUARD.get_or_init(|| {
+        let may = |from: PayoutState| {
+            all.into_iter().filter(move |to| from == *to || from.may_become(*to))
+        };
+        let steps = all.into_iter().flat_map(|from| may(from).map(move |to| (from, to)));
+        let steps: Vec<String> = steps.map(|(from, to)| format!("'{from} > {to}'")).collect();
+        format!(
+            "CREATE TRIGGER IF NOT EXISTS told_states BEFORE UPDATE OF state ON treasury_payouts
+            WHEN OLD.state || ' > ' || NEW.state NOT IN ({})
+            BEGIN SELECT RAISE(ABORT, 'a payout may not become so'); END",
+            steps.join(", ")
+        )
+    });
+    if store.engine() == Engine::Sqlite {
+        run_raw(store, guard).await.unwrap();
+    }
+}
+
 impl House {
     pub async fn new(store: Store, seed: u64) -> House {
         House::build(store, seed, false).await
@@ -241,6 +264,7 @@ impl House {
     async fn build_with(store: Store, seed: u64, refuses: bool, policies: Policies) -> House {
         store.migrate("ledger", gruve_ledger::MIGRATIONS).await.unwrap();
         store.migrate("treasury", gruve_treasury::MIGRATIONS).await.unwrap();
+        hold_to_states(&store).await;
         let clock = Arc::new(ManualClock::new(Timestamp::from_secs(1_700_000_000)));
         let entropy = Arc::new(SeededEntropy::new(seed));
         let chain = Arc::new(FakeChain::new(MATURITY));
