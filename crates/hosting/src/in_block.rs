@@ -348,3 +348,43 @@ impl Hosting {
         rows.iter().map(|row| Ok((row.get("account")?, OwnBlock::read(row)?))).collect()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn wish(until: Option<u64>, owes: bool) -> InBlock {
+        InBlock {
+            account: AccountId::from_bytes([1; 16]),
+            machine: MachineId::from_bytes([2; 16]),
+            from: Some(EpochNumber(10)),
+            until: until.map(EpochNumber),
+            address: Address { now: Some("own".to_owned()), next: None },
+            splits: Vec::new(),
+            owes,
+        }
+    }
+
+    #[test]
+    fn a_block_pays_the_owner_in_the_contracts_own_epochs_while_nothing_is_owed() {
+        let counts = |wish: &InBlock| [9, 10, 19, 20].map(|n| wish.counts_in(EpochNumber(n)));
+        assert_eq!(counts(&wish(None, false)), [false, true, true, true]);
+        assert_eq!(counts(&wish(Some(20), false)), [false, true, true, false]);
+        assert_eq!(counts(&wish(Some(20), true)), [false; 4]);
+        assert_eq!(counts(&InBlock { from: None, ..wish(None, false) }), [false; 4]);
+    }
+
+    #[test]
+    fn partners_of_one_address_are_none_of_another() {
+        let part =
+            |address: &str, bps| Part { address: address.to_owned(), bps: Bps::new(bps).unwrap() };
+        let shared = |first: &str| {
+            let parts = vec![part(first, 9_000), part("partner", 1_000)];
+            InBlock { splits: vec![Split { from: Timestamp(5), parts }], ..wish(None, false) }
+        };
+        let own = shared("own");
+        assert_eq!(own.payees_at(Timestamp(6)), Some(own.splits[0].parts.clone()));
+        let whole = Some(vec![part("own", 10_000)]);
+        assert_eq!(shared("another").payees_at(Timestamp(6)), whole);
+    }
+}

@@ -29,6 +29,12 @@ pub async fn a_held_payout_is_paid_when_its_time_has_come_and_holds_up_no_other(
     assert_eq!(place(&house, 1, until, Some("a")).await, PlacedPayout { before: true, ..held });
     assert_eq!(house.held(1).await, COIN, "it cannot be spent twice");
     let behind = house.request(1, COIN, &stranger(2).0).await.unwrap();
+    // Fees above the quote are a reason for those alone whose time has come.
+    house.node.set_rate(Some(400_000));
+    pay_out(&house).await;
+    assert!(house.payout(behind).await.reason.is_some());
+    assert_eq!(house.payout(held.id).await.reason, None);
+    house.node.set_rate(Some(1_000));
     pay_out(&house).await;
     assert_eq!(state(&house, behind).await, PayoutState::Confirmed);
     let waiting = house.payout(held.id).await;
