@@ -6,7 +6,7 @@ use crate::deciding::may_sign_out;
 use crate::extract::{Id, Params, Staff};
 use crate::failure::Failure;
 use crate::money::{amount, percent, rate, time};
-use crate::pages::payouts::payout_table;
+use crate::pages::payouts::{payout_table, waits};
 use crate::state::AppState;
 use crate::view::{contract_stands, invoice_state};
 use crate::visitor::Visitor;
@@ -15,7 +15,7 @@ use axum::extract::State;
 use axum::response::Redirect;
 use gruve_accounts::{CustomerRow, Permission};
 use gruve_treasury::Invoice;
-use gruve_units::{AccountId, ContractId, InvoiceId};
+use gruve_units::{AccountId, ContractId, InvoiceId, Timestamp};
 use maud::{Markup, html};
 use serde::Deserialize;
 
@@ -132,21 +132,21 @@ pub(crate) async fn customer(
             &["Bought", "Plan", ">Hashrate", ">Price", "State", ">Delivered"], &contracts)))
         (sheet("invoices", "Invoices", &table("Invoices", &INVOICE_COLUMNS[1..], &invoices.iter().map(|i| invoice_row(i, None)).collect::<Vec<_>>())))
         (sheet("payments", "Payments by other methods", &super::payins::payments(&visitor, may_refund, &payments)))
-        (sheet("payouts", "Payouts", &own_links_removed(&payouts)))
+        (sheet("payouts", "Payouts", &own_links_removed(&payouts, state.now())))
         (sheet("log", "Security log", &table("Log", &["When", "What", "More"], &log)))
     };
     Ok(frame(&visitor, staff, &c.name, "All that the house has of this customer.", &content))
 }
 
 /// The customer's own list, without links to pages that only the customer may see.
-fn own_links_removed(payouts: &[gruve_treasury::Payout]) -> Markup {
+fn own_links_removed(payouts: &[gruve_treasury::Payout], now: Timestamp) -> Markup {
     if payouts.is_empty() {
-        return payout_table(payouts);
+        return payout_table(payouts, now);
     }
     let rows: Vec<_> = payouts
         .iter()
         .map(|p| {
-            let state = crate::view::payout_state(p.state).tag();
+            let state = html! { (crate::view::payout_state(p.state).tag()) " " (waits(p, now)) };
             vec![time(p.created), amount(p.amount), html! { code { (p.address) } }, state]
         })
         .collect();

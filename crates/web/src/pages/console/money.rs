@@ -7,6 +7,7 @@ use crate::extract::{Form, Id, Params, Staff};
 use crate::failure::{Failure, sentence};
 use crate::layout::token;
 use crate::money::{amount, short_hash, time};
+use crate::pages::payouts::waits;
 use crate::state::AppState;
 use crate::trade::treasury_failure;
 use crate::view::payout_state;
@@ -34,6 +35,7 @@ pub(crate) async fn payouts(
     staff: Staff,
 ) -> Result<Markup, Failure> {
     let may = staff.role.may(Permission::DecidePayouts);
+    let now = state.now();
     let mut parts = Vec::new();
     parts.extend(locked(&state).await?);
     for of in PayoutState::ALL {
@@ -61,6 +63,7 @@ pub(crate) async fn payouts(
                     html! {
                         code { (p.address) }
                         @if let Some(why) = p.reason.as_ref().filter(|_| decide) { div.small.soft { (heard(why)) } }
+                        @if p.held(now).is_some() { div { (waits(p, now)) } }
                         @if approvals > 0 { div.small { (t("Approved by one person; another is needed.")) } }
                     },
                 ];
