@@ -46,9 +46,11 @@ pub fn lie(folder: &Path) -> String {
     match verify(&source, &Options::default(), &mut |_| ()) {
         Ok(_) => "none".to_owned(),
         Err(VerifyError::Lie(lie)) => lie.name.to_owned(),
-        Err(VerifyError::Unreadable { .. } | VerifyError::TooLarge { .. }) => {
-            "unreadable".to_owned()
-        }
+        Err(
+            VerifyError::Unreadable { .. }
+            | VerifyError::TooLarge { .. }
+            | VerifyError::TooLong { .. },
+        ) => "unreadable".to_owned(),
     }
 }
 

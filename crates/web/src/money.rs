@@ -68,9 +68,18 @@ fn is_space(c: char) -> bool {
     matches!(c, ' ' | '\u{a0}' | '\u{202f}' | '\u{2009}')
 }
 
-/// An amount with all decimals and its ticker.
+/// An amount with all decimals and its ticker; a currency's without the zeros beyond its cents.
 pub(crate) fn amount(a: Amount) -> Markup {
-    html! { span.amount.zero[a.minor == 0] { span.num { (local(&a.decimal())) } " " span.unit { (a.asset.code()) } } }
+    let decimal = a.decimal();
+    let shown = if a.asset.is_fiat() { to_cents(&decimal) } else { decimal.as_str() };
+    html! { span.amount.zero[a.minor == 0] { span.num { (local(shown)) } " " span.unit { (a.asset.code()) } } }
+}
+
+/// A figure without its last zeros, but with two decimals where it has as many.
+fn to_cents(decimal: &str) -> &str {
+    let least = decimal.find('.').map_or(decimal.len(), |at| (at + 3).min(decimal.len()));
+    let end = decimal.trim_end_matches('0').len().max(least);
+    decimal.get(..end).unwrap_or(decimal)
 }
 
 /// Work in the unit that fits, three significant figures: `4.29 GH`.
@@ -306,6 +315,22 @@ mod tests {
         assert_eq!(short_amount(Amount::new(Asset::Btc, 2_000_000_000)), "20 BTC");
         assert_eq!(short_amount(Amount::new(Asset::Btc, 1)), "0.00000001 BTC");
         assert_eq!(short_amount(Amount::zero(Asset::Btc)), "0 BTC");
+    }
+
+    #[test]
+    fn currencies_are_written_to_the_cent_and_finer_where_they_are_finer() {
+        for (minor, shown) in [
+            (21_600_000_000, "21\u{202f}600.00"),
+            (500_000, "0.50"),
+            (75_000, "0.075"),
+            (-1_234_567, "−1.234567"),
+            (0, "0.00"),
+        ] {
+            let text = amount(Amount::new(Asset::Eur, minor)).into_string();
+            assert!(text.contains(&format!("<span class=\"num\">{shown}</span>")), "{text}");
+        }
+        let coin = amount(Amount::new(Asset::Btc, 200_000_000)).into_string();
+        assert!(coin.contains(">2.00000000<"), "{coin}");
     }
 
     #[test]

@@ -6,7 +6,9 @@
 //!
 //! The drawing scales in width without scaling its type: marks stand in percent, text in pixels.
 
+use crate::money::{clock_text, date_text};
 use crate::words::{t, text};
+use gruve_units::{Duration, Timestamp};
 use maud::{Markup, html};
 
 /// Bars drawn at most; more are folded together by their mean, so that a long contract's page
@@ -20,8 +22,10 @@ const BOTTOM: f64 = 24.0;
 
 /// One place along the time axis.
 pub(crate) struct Point {
-    /// What the place is called: an epoch and its time.
+    /// What the place is called: a time, to the second.
     pub(crate) label: String,
+    /// The same in short, for the axis.
+    pub(crate) mark: String,
     /// The height of its bar.
     pub(crate) bar: f64,
     /// The height of the line over it, when the plot has one.
@@ -46,6 +50,14 @@ pub(crate) struct Plot<'a> {
     pub(crate) tone: &'a str,
 }
 
+/// How times along an axis are marked, from its first to its last: by their clocks where all of it is less than a day,
+/// else by their dates.
+pub(crate) fn marks(ends: Option<(Timestamp, Timestamp)>) -> fn(Timestamp) -> String {
+    let day = Duration::from_secs(86_400);
+    let is_long = ends.is_some_and(|(first, last)| last.since(first) >= day);
+    if is_long { date_text } else { clock_text }
+}
+
 /// The least of 1, 2, 2.5, 5 times a power of ten that is not below a quarter of `max`.
 fn step_for(max: f64) -> f64 {
     if !max.is_finite() || max <= 0.0 {
@@ -65,6 +77,7 @@ fn fold(points: &[Point]) -> Vec<Point> {
             let first = &c[0];
             Point {
                 label: first.label.clone(),
+                mark: first.mark.clone(),
                 bar: mean(c.iter().map(|p| p.bar).sum(), c.len()),
                 line: first.line.map(|_| mean(c.iter().filter_map(|p| p.line).sum(), c.len())),
                 tip: if c.len() == 1 {
@@ -158,7 +171,7 @@ impl Plot<'_> {
                         }
                         line.base x1="0%" x2="100%" y1=(px(base)) y2=(px(base)) {}
                         @for (i, x, anchor) in &labels {
-                            text.tick x=(x) y=(px(HEIGHT - 6.0)) text-anchor=(anchor) { (points[*i].label) }
+                            text.tick x=(x) y=(px(HEIGHT - 6.0)) text-anchor=(anchor) { (points[*i].mark) }
                         }
                     }
                 }
@@ -188,7 +201,8 @@ mod tests {
     }
 
     fn point(i: usize) -> Point {
-        Point { label: i.to_string(), bar: i as f64, line: Some(3.0), tip: String::new() }
+        let (label, mark) = (format!("long {i}"), i.to_string());
+        Point { label, mark, bar: i as f64, line: Some(3.0), tip: String::new() }
     }
 
     #[test]
@@ -219,6 +233,15 @@ mod tests {
         assert!(one.contains("<text class=\"tick\" x=\"50.000%\""), "{one}");
         let two = plot(&[point(7), point(8)]);
         assert!(two.contains("x=\"22.500%\"") && two.contains("x=\"72.500%\""), "{two}");
+    }
+
+    #[test]
+    fn an_axis_of_days_is_marked_by_dates_and_a_bar_by_its_time() {
+        let at = |hours: i64| Timestamp::from_secs(1_795_219_200 + hours * 3_600);
+        assert_eq!(marks(Some((at(0), at(23))))(at(5)), "05:00:00");
+        assert_eq!(marks(Some((at(0), at(24))))(at(5)), "2026-11-21");
+        let s = plot(&[point(1), point(2)]);
+        assert!(s.contains("<title>long 1: ") && s.contains(">1</text>"), "{s}");
     }
 
     #[test]

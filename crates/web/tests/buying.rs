@@ -4,7 +4,7 @@
 mod house;
 
 use axum::http::StatusCode;
-use gruve_market::{MarketConfig, PriceSourceConfig};
+use gruve_market::{MarketConfig, PriceSourceConfig, Unprofitable};
 use gruve_units::Asset;
 use gruve_web::WebConfig;
 use house::House;
@@ -86,6 +86,44 @@ async fn the_order_page_says_what_chosen_figures_cost_and_may_earn_without_a_quo
     }
     let order = json!({ "plan": "btc-lease", "hashrate": "200 kH/s", "term_epochs": 6 });
     assert_eq!(kari.post("/api/v1/quotes", order).await.status, StatusCode::CREATED);
+}
+
+#[tokio::test]
+async fn costs_in_dollars_and_pauses_are_said_wherever_a_plan_is_offered_and_before_it_is_bought() {
+    let house = House::selling(WebConfig::default(), |m| {
+        let life = &mut m.plans[0].life;
+        life.maintenance_usd_micro_per_th_day = 75_000;
+        (life.unprofitable, life.notice_epochs) = (Unprofitable::Pause, 12);
+        let (name, asset) = ("desk".to_owned(), Asset::Btc);
+        m.prices.sources.push(PriceSourceConfig { name, asset, url: None, pointer: String::new() });
+    })
+    .await;
+    house.epochs(8).await;
+    let mut me = Browser::new(&house.app);
+    me.sign_up("kari").await;
+    let choose = me.get("/buy?plan=btc-lease").await;
+    let csrf = choose.field("csrf");
+    let wish =
+        [("csrf", csrf.as_str()), ("plan", "btc-lease"), ("hashrate", "200 kH/s"), ("term", "6")];
+    let total = me.post("/buy", &wish).await;
+    let (plans, side) = (me.get("/plans").await, me.get("/plans?compare=btc-lease").await);
+    for page in [&plans, &side, &choose, &total] {
+        assert_eq!(page.status, StatusCode::OK, "{}", page.body);
+        let dollars = ">0.075</span> <span class=\"unit\">USD</span></span> for each TH/s·day";
+        assert!(page.body.contains(dollars), "{}", page.body);
+        assert!(page.body.contains("after 2 min of notice it pauses"), "{}", page.body);
+    }
+    // And all of it in one sum.
+    let costs = &total.body[total.body.find("id=\"costs-h\"").unwrap()..];
+    let costs = &costs[..costs.find("</section>").unwrap()];
+    for part in ["Paid at the start", "Network fee of one withdrawal", "dt class=\"total\""] {
+        assert!(costs.contains(part), "{part}: {costs}");
+    }
+    let plans = Program::new(&house.app).get("/api/v1/plans").await.json();
+    let plan = plans["items"].as_array().unwrap().iter().find(|p| p["plan"] == "btc-lease");
+    let rules = &plan.unwrap()["rules"];
+    assert_eq!(rules["maintenance_usd_micro_per_th_day"], 75_000, "{rules}");
+    assert_eq!(rules["unprofitable"], "pause", "{rules}");
 }
 
 #[tokio::test]

@@ -183,15 +183,32 @@ async fn pages_say_before_and_after_that_a_payout_waits_and_ask_for_the_password
     let once = review.field("once");
     let mut fields = wish.to_vec();
     fields.push(("once", once.as_str()));
-    assert_eq!(me.post("/payouts", &fields).await.status, StatusCode::UNAUTHORIZED);
+    // A wrong password, or none, is asked for once more: what was chosen stays, under the same key.
+    for password in [None, Some("not this one")] {
+        let mut fields = fields.clone();
+        fields.extend(password.map(|p| ("password", p)));
+        let again = me.post("/payouts", &fields).await;
+        assert_eq!(again.status, StatusCode::UNAUTHORIZED, "{}", again.body);
+        assert!(again.body.contains("role=\"alert\"") && again.body.contains("name=\"password\""));
+        assert_eq!(
+            (again.field("address"), again.field("amount")),
+            (to.clone(), "0.01000000".into())
+        );
+        assert_eq!(again.field("once"), once);
+    }
     fields.push(("password", PASSWORD));
     let made = me.post("/payouts", &fields).await.location().to_owned();
     assert!(me.get(&made).await.body.contains("so it waits until"));
+    for list in ["/payouts", "/account"] {
+        let page = me.get(list).await.body;
+        assert!(page.contains("waits until <time"), "{list}: {page}");
+    }
     house.clock.advance(CHANGE_DELAY);
     house.pay_out(lane).await;
     let paid = me.get(&made).await;
     assert!(paid.body.contains("Confirmed in a block"), "{}", paid.body);
     assert!(!paid.body.contains("so it waits until"));
+    assert!(!me.get("/payouts").await.body.contains("waits until"));
     let review = me.post("/withdraw", &wish).await;
     assert!(!review.body.contains("name=\"password\""), "{}", review.body);
     assert!(!review.body.contains("the payout waits until"));

@@ -9,6 +9,7 @@ use gruve_web::WebConfig;
 use house::House;
 use house::browser::{Browser, Program};
 use house::record::recorded;
+use serde_json::json;
 
 const UNPROCESSABLE: StatusCode = StatusCode::UNPROCESSABLE_ENTITY;
 
@@ -309,7 +310,14 @@ async fn a_running_contract_is_renewed_and_wished_for_on_its_page() {
     let contract =
         format!("/contracts/{}", between(&overview.body, "href=\"/contracts/", "\"").to_owned());
     let page = me.get(&contract).await;
-    assert!(page.body.contains("Renew for so many epochs"), "{}", page.body);
+    let renewal = between(&page.body, "id=\"renewal\"", "</section>");
+    assert!(
+        renewal.contains("data-live=\"lanes money\""),
+        "it comes and goes by itself: {renewal}"
+    );
+    for part in ["Renew it at today's price", "1 min (6 epochs)", "It is not renewed by itself."] {
+        assert!(renewal.contains(part), "{part}: {renewal}");
+    }
     let csrf = page.field("csrf");
     let quote = me.post(&format!("{contract}/renew"), &[("csrf", &csrf), ("term", "6")]).await;
     assert_eq!(quote.status, StatusCode::OK, "{}", quote.body);
@@ -320,13 +328,34 @@ async fn a_running_contract_is_renewed_and_wished_for_on_its_page() {
         let form = [("csrf", csrf.as_str()), ("max", max), ("reinvest", "yes")];
         let answer = me.post(&wishes, &form).await;
         assert_eq!(answer.status, outcome, "{max}: {}", answer.body);
+        // What is wished stands on the page and in the form.
+        let page = me.get(&contract).await.body;
+        let renewal = between(&page, "id=\"renewal\"", "</section>");
+        let is_wished = max == "0.5";
+        assert_eq!(renewal.contains("It is renewed from your balance"), is_wished, "{renewal}");
+        assert_eq!(renewal.contains("value=\"0.50000000\""), is_wished, "{renewal}");
+        assert!(renewal.contains("value=\"yes\" checked"), "{renewal}");
     }
+    let program = Program::signed_in(&house.app, "kari").await;
+    let told = program.get(&format!("/api/v1{contract}/life")).await.json()["going_on"].take();
+    assert_eq!((&told["reinvest"], &told["renew_max_minor"]), (&json!(true), &json!(null)));
+    assert_eq!(
+        (&told["is_renewable"], &told["renewed_by"]),
+        (&json!(true), &json!(null)),
+        "{told}"
+    );
     // Bought, it follows: nothing more can be renewed.
     let csrf = quote.field("csrf");
     let form = [("csrf", csrf.as_str()), ("quote", &quote.field("quote"))];
     assert!(me.post("/contracts", &form).await.location().starts_with("/invoices/"));
     let again = me.post(&format!("{contract}/renew"), &[("csrf", &csrf), ("term", "6")]).await;
     assert!(again.status.is_client_error(), "{}", again.body);
+    let page = me.get(&contract).await.body;
+    let renewal = between(&page, "id=\"renewal\"", "</section>");
+    assert!(renewal.contains("Its renewal</a> follows it without a gap"), "{renewal}");
+    assert!(!renewal.contains("/renew\""), "{renewal}");
+    let life = program.get(&format!("/api/v1{contract}/life")).await.json();
+    assert!(renewal.contains(life["going_on"]["renewed_by"].as_str().unwrap()), "{life}");
 }
 
 #[tokio::test]

@@ -7,8 +7,11 @@ use axum::http::StatusCode;
 use gruve_market::PaymentDispute;
 use gruve_statement::{Checker, SignedTerms, Statement};
 use gruve_store::transact;
+use gruve_web::WebConfig;
 use house::House;
+use house::balances::{account, fund};
 use house::browser::{Browser, Program};
+use house::record::recorded;
 use serde_json::json;
 
 #[tokio::test]
@@ -72,6 +75,19 @@ async fn a_customer_downloads_terms_and_statement_and_checks_them_alone() {
     let file = page.get(&format!("{at}/statement.json")).await;
     Statement::parse(&file.body).unwrap();
     assert!(page.get(&format!("{at}/statement.csv")).await.body.starts_with("line,"));
+    // Of the mean foretold, the part of the work that was delivered.
+    let read = |what: &str| contract[what].as_str().unwrap().parse::<i128>().unwrap();
+    let mean = contract["forecast"]["assets"][0]["expected_minor"].as_i64().unwrap();
+    let so_far = i128::from(mean) * read("delivered") / read("bought");
+    let shown_page = page.get(&at).await.body;
+    let foretold = shown_page.split("id=\"foretold-h\"").nth(1).unwrap();
+    let of_it = foretold.split("data-label=\"Of the mean, for the work so far\"").nth(1).unwrap();
+    assert!(
+        mean > 0
+            && of_it[..of_it.find("</td>").unwrap()]
+                .contains(&shown(i64::try_from(so_far).unwrap())),
+        "{of_it}"
+    );
     let other = Program::signed_up(&house.app, "ola").await;
     for part in ["terms", "statement"] {
         let foreign = other.get(&format!("{path}/{part}")).await;
@@ -120,6 +136,47 @@ async fn a_quote_says_what_it_may_earn_and_the_contract_keeps_it() {
     assert!(shown.body.contains("What it may earn"), "{}", shown.body);
     let loses = forecast["expects_loss"].as_bool().unwrap();
     assert_eq!(shown.body.contains("You should expect to lose money"), loses);
+}
+
+#[tokio::test]
+async fn work_by_the_meter_is_drawn_printed_and_checked_like_a_leases() {
+    for (config, has_record) in [(recorded(), true), (WebConfig::default(), false)] {
+        let house = House::with(config).await;
+        house.epochs(8).await;
+        let me = Program::signed_up(&house.app, "kari").await;
+        fund(&house, account(&house, "kari").await, 90_000_000).await;
+        let order = json!({ "plan": "btc-meter", "hashrate": "10 kH/s" });
+        let started = me.post("/api/v1/metered", order).await;
+        assert_eq!(started.status, StatusCode::CREATED, "{}", started.body);
+        let id = started.json()["contract"].as_str().unwrap().to_owned();
+        let mut own = Browser::new(&house.app);
+        own.cookies.insert("gruve".to_owned(), me.token.clone().unwrap());
+        let path = format!("/metered/{id}");
+        assert!(!own.get(&path).await.body.contains("/proof/receipt"), "nothing is closed yet");
+        house.epochs(6).await;
+        let page = own.get(&path).await.body;
+        for part in [
+            "Hashrate delivered per epoch",
+            "<dt>If work is missing</dt><dd>it is not charged</dd>",
+            "class=\"bar work\"",
+            &format!("href=\"/contracts/{id}/terms.json\""),
+            &format!("href=\"/contracts/{id}/statement\""),
+        ] {
+            assert!(page.contains(part), "{part}: {page}");
+        }
+        let check = format!("href=\"/proof/receipt?contract={id}&amp;epoch=");
+        for part in [&check, &format!("href=\"/contracts/{id}/receipts.bin\"")] {
+            assert_eq!(page.contains(part), has_record, "{part}: {page}");
+        }
+        let printed = own.get(&format!("/contracts/{id}/statement")).await;
+        assert_eq!(printed.status, StatusCode::OK, "{}", printed.body);
+        assert!(printed.body.contains(&format!("href=\"{path}\"")), "{}", printed.body);
+        assert!(printed.body.contains("minor units for"), "each epoch's charge: {}", printed.body);
+        let ola = Program::signed_up(&house.app, "ola").await;
+        own.cookies.insert("gruve".to_owned(), ola.token.clone().unwrap());
+        let foreign = own.get(&format!("/contracts/{id}/statement")).await;
+        assert_eq!(foreign.status, StatusCode::NOT_FOUND, "{}", foreign.body);
+    }
 }
 
 #[tokio::test]

@@ -68,6 +68,20 @@ async fn programs_make_change_and_withdraw_plans_and_customers_buy_what_is_on_sa
     assert_eq!(asked.status, StatusCode::NOT_FOUND);
     let after = kari.get(&format!("/api/v1/contracts/{contract}/terms")).await.body;
     assert_eq!(after, terms, "what was sold stays as signed");
+    // And stands in words on the contract's page, though there is no such plan any more.
+    let mut page = Browser::new(&house.app);
+    page.cookies.insert("gruve".to_owned(), kari.token.clone().unwrap());
+    let shown = page.get(&format!("/contracts/{contract}")).await.body;
+    let sold = shown.split("id=\"terms-h\"").nth(1).unwrap();
+    for part in [
+        "<dt>Fee on earnings</dt><dd>1.50 %</dd>",
+        "<dt>Maintenance</dt><dd>none</dd>",
+        "PPLNS: each found block is shared",
+        "what is missing then is refunded pro rata",
+        "it goes on; what is deducted never exceeds",
+    ] {
+        assert!(sold.contains(part), "{part}: {sold}");
+    }
     let list = finance.get("/api/v1/console/plans").await.json();
     assert_eq!(by_name(&list, "night").unwrap()["standing"], "withdrawn");
     assert_eq!(by_name(&list, "btc-lease").unwrap()["standing"], "filed");

@@ -37,6 +37,8 @@ answers! {
         frozen_since: Option<EpochNumber>,
         /// As sold.
         rules: PlanLife,
+        /// How it is to go on.
+        going_on: GoingOnBody,
         /// Work missed by the operator's doing.
         owed: Vec<OwedBody>,
         /// Whether it was to pause.
@@ -45,6 +47,22 @@ answers! {
         usd_dues: Vec<DueBody>,
         /// What it had to say.
         notices: Vec<NoticeBody>,
+    }
+
+    /// What its owner wants done by itself, and what he can do now.
+    struct GoingOnBody {
+        /// It runs although it does not pay.
+        keep_running: bool,
+        /// It is renewed from the balance up to this price.
+        renew_max_minor: Option<i64>,
+        /// Its earnings buy more.
+        reinvest: bool,
+        /// The contract that follows it without a gap, paid or not.
+        renewed_by: Option<ContractId>,
+        /// How many epochs of work or time may be left of it when it is renewed by hand.
+        renewable_epochs: u64,
+        /// Whether it can be renewed by hand now.
+        is_renewable: bool,
     }
 
     /// Work missed by the operator's doing in one epoch.
@@ -247,6 +265,7 @@ pub(crate) async fn life(
     let notices = market.notices(customer.account, Some(id), ROWS).await.map_err(failed)?;
     let decisions = market.pause_decisions(id, ROWS).await.map_err(failed)?;
     let dues = market.usd_dues(id, ROWS).await.map_err(failed)?;
+    let on = market.going_on(customer.account, id).await.map_err(failed)?;
     Ok(Answer(LifeBody {
         contract: id,
         state: c.state.name().to_owned(),
@@ -257,6 +276,14 @@ pub(crate) async fn life(
         paused_epochs: c.life.paused_epochs,
         frozen_since: c.life.frozen_since,
         rules: c.life.rules,
+        going_on: GoingOnBody {
+            keep_running: on.keep_running,
+            renew_max_minor: on.renew_max_minor,
+            reinvest: on.reinvest,
+            renewed_by: on.follower,
+            renewable_epochs: on.renewable_epochs,
+            is_renewable: on.is_renewable,
+        },
         owed: owed.iter().map(owed_line).collect(),
         decisions: decisions.iter().map(decision).collect(),
         usd_dues: dues.iter().map(due).collect(),

@@ -11,7 +11,7 @@ use crate::openapi::{Answer, Fine, List, answers, requests};
 use crate::state::AppState;
 use crate::view::{BookLine, block_state};
 use axum::extract::State;
-use gruve_market::{BlockPlace, BlockView, EpochView, Plan, Scheme};
+use gruve_market::{BlockPlace, BlockView, EpochView, Plan, PlanLife, Scheme};
 use gruve_units::{Algorithm, Asset, EpochNumber, Hashes, LaneId, Timestamp};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -142,6 +142,8 @@ answers! {
         catch_up_bps: u32,
         /// By how much the end is put off at most.
         extension_epochs: u64,
+        /// What a contract of it is sold under besides: maintenance in dollars, what happens while it does not pay.
+        rules: PlanLife,
     }
 
     /// Maintenance taken of one asset's earnings.
@@ -324,6 +326,7 @@ fn plan(p: &Plan) -> PlanBody {
         maintenance_also: p.maintenance_also.iter().map(also).collect(),
         catch_up_bps: p.catch_up_bps,
         extension_epochs: p.extension_epochs,
+        rules: p.life.clone(),
     }
 }
 

@@ -61,7 +61,7 @@ pub(crate) async fn overview(
         }
         section.sheet #payouts data-live="money" aria-labelledby="payouts-h" {
             header { h2 #payouts-h { (t("Payouts")) } a.small href="/payouts" { (t("All payouts")) } }
-            (payout_table(&recent))
+            (payout_table(&recent, state.now()))
         }
         @if !own.machines.is_empty() {
             section.sheet #machines data-live="work" aria-labelledby="machines-h" {
@@ -129,7 +129,8 @@ fn balance_table(balances: &[BalanceView]) -> Markup {
                     (cell!(r "Available", amount(b.available)))
                     (cell!(r "Maturing", amount(b.maturing)))
                     (cell!(r "Held", amount(b.held)))
-                    td.r { @if b.available.minor > 0 {
+                    // A bank's money is paid out by the operator's people.
+                    td.r { @if b.available.minor > 0 && !b.asset.is_fiat() {
                         a href={ "/withdraw?asset=" (b.asset) } { (t("Withdraw")) span.visually-hidden { " " (b.asset) } }
                     } }
                 } } }

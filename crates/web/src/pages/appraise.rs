@@ -325,11 +325,16 @@ fn form(asked: &Asked) -> Markup {
     }
 }
 
+/// A day of the history as the language writes it.
+fn day(date: Date) -> String {
+    crate::money::day_text(&date.to_string())
+}
+
 /// Thousandths as per cent: `87.4 %`.
 fn per_cent(per_mille: i64) -> String {
     let sign = if per_mille < 0 { "-" } else { "" };
     let n = per_mille.unsigned_abs();
-    crate::money::local(&format!("{sign}{}.{}", n / 10, n % 10)) + " %"
+    crate::money::local(&format!("{sign}{}.{} %", n / 10, n % 10))
 }
 
 fn result(f: &Found) -> Markup {
@@ -346,13 +351,13 @@ fn result(f: &Found) -> Markup {
                 }
                 p { (say!("Worst {worst}, one in ten below {tenth}, one in ten above {nine}, best {best}.",
                     worst = per_cent(worst), tenth = per_cent(tenth), nine = per_cent(nine), best = per_cent(best)))
-                    @if let Some((w, b)) = s.worst_and_best { " " (say!("Bought on {w} it did worst, on {b} best.", w = w, b = b)) } }
+                    @if let Some((w, b)) = s.worst_and_best { " " (say!("Bought on {w} it did worst, on {b} best.", w = day(w), b = day(b))) } }
                 @if s.ended_unprofitable > 0 { p { (text!("{n} were ended for being unprofitable.", n = s.ended_unprofitable)) } }
             } @else { p.empty { (t("No purchase of the history has ended.")) } }
             (picture(f))
             @if let Some(a) = &f.ahead { (ahead(a)) }
             p.small.soft { (text!("Bought on every {n}th day from {first} to {last}; {running} that still ran at the end are not counted.",
-                n = f.every, first = f.first, last = f.last, running = s.running)) }
+                n = f.every, first = day(f.first), last = day(f.last), running = s.running)) }
         }
     }
 }
@@ -364,10 +369,11 @@ fn picture(f: &Found) -> Markup {
         .filter_map(|o| {
             let back = i32::try_from(o.returned_per_mille()?.clamp(0, 5_000)).ok()?;
             Some(Point {
-                label: o.bought.to_string(),
+                label: day(o.bought),
+                mark: day(o.bought),
                 bar: f64::from(back) / 10.0,
                 line: Some(100.0),
-                tip: format!("{}: {}", o.bought, per_cent(back.into())),
+                tip: per_cent(back.into()),
             })
         })
         .collect();
@@ -394,7 +400,7 @@ fn ahead(a: &Forecast) -> Markup {
     html! {
         h3 { (t("And ahead")) }
         p { (say!("Of {n} futures drawn from the last four years for a purchase on {day}, one in twenty returns less than {low}, half less than {mid}, one in twenty more than {high}.",
-            n = a.model.scenarios, day = a.bought, low = part(a.returned_usd[0]), mid = part(a.returned_usd[2]), high = part(a.returned_usd[4])))
+            n = a.model.scenarios, day = day(a.bought), low = part(a.returned_usd[0]), mid = part(a.returned_usd[2]), high = part(a.returned_usd[4])))
             " " @if a.expects_loss() { strong { (t("Expect to lose money.")) } } }
     }
 }

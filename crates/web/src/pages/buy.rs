@@ -3,17 +3,20 @@
 use crate::client::Client;
 use crate::extract::{Customer, Form, Params};
 use crate::failure::Failure;
+use crate::gate::percent_encoded;
 use crate::layout::{Field, page, token};
 use crate::money::{amount, rate, term_text, time, work};
 use crate::pages::estimate::{self, Figures};
-use crate::pages::plans::{NOT_PROVEN, maintenance, plan_terms, risk};
+use crate::pages::plans::{
+    NOT_PROVEN, has_upkeep, plan_terms, risk, upkeep, while_it_does_not_pay,
+};
 use crate::state::AppState;
 use crate::view::{LaneView, basis_points, rule_of};
 use crate::visitor::Visitor;
 use crate::words::{counted, heard, say, t};
 use axum::extract::State;
 use axum::response::{IntoResponse, Redirect, Response};
-use gruve_market::{Ask, Plan, Quote, QuoteForecast};
+use gruve_market::{Ask, Plan, Quote, QuoteForecast, Unprofitable};
 use gruve_units::QuoteId;
 use maud::{Markup, html};
 use serde::Deserialize;
@@ -149,7 +152,7 @@ pub(crate) async fn quote(
         Err(f) => Err(f),
     };
     match quoted {
-        Ok(q) => Ok(quote_page(&visitor, &plan, &q).into_response()),
+        Ok(q) => Ok(quote_page(&state, &visitor, &plan, &q).await.into_response()),
         Err(f) if f.status.is_client_error() => {
             let ahead = estimate::sheet(estimated(&state, &plan, &choice, from.address).await)?;
             let why = Some(f.detail.as_str());
@@ -160,14 +163,20 @@ pub(crate) async fn quote(
     }
 }
 
-/// A quote, with the button that buys it.
-pub(crate) fn quote_page(visitor: &Visitor, plan: &Plan, q: &Quote) -> Markup {
+/// A quote, with all that it comes to and the button that buys it.
+pub(crate) async fn quote_page(
+    state: &AppState,
+    visitor: &Visitor,
+    plan: &Plan,
+    q: &Quote,
+) -> Markup {
+    let figures = state.figures_of(plan, q).await;
     let content = html! {
         div.lead {
-            p.crumbs { a href="/plans" { (t("Plans")) } " / " a href={ "/buy?plan=" (crate::gate::percent_encoded(&plan.id)) } { (plan.title) } }
+            p.crumbs { a href="/plans" { (t("Plans")) } " / " a href={ "/buy?plan=" (percent_encoded(&plan.id)) } { (plan.title) } }
             h1 { (t("Your total")) }
         }
-        div.two {
+        div.two.order {
             section.sheet aria-labelledby="total-h" {
                 header { h2 #total-h { (plan.title) } }
                 dl.pairs {
@@ -175,16 +184,13 @@ pub(crate) fn quote_page(visitor: &Visitor, plan: &Plan, q: &Quote) -> Markup {
                     dt { (t("Term")) } dd { (term_text(q.term_epochs, rule_of(plan.epoch_us))) }
                     dt { (t("Work bought")) } dd { (work(q.work)) }
                     dt { (t("Fee on earnings")) } dd { (say!("{fee_bps}, taken when earnings are settled", fee_bps = basis_points(plan.fee_bps))) }
-                    dt { (t("Maintenance")) } dd {
-                        @if plan.maintenance_minor_per_th_day > 0 {
-                            (say!("{plan} for each TH/s·day delivered, deducted from earnings", plan = maintenance(plan)))
-                        } @else { (t("none")) }
-                    }
+                    dt { (t("Maintenance")) } dd { (upkeep(plan)) }
+                    @if plan.life.unprofitable == Unprofitable::Pause { dt { (t("If it does not pay")) } dd { (while_it_does_not_pay(plan)) } }
                     dt.total { (t("Total to pay now")) } dd.total { (amount(q.price)) }
                     dt { (t("Price holds until")) } dd { (time(q.expires)) }
                 }
                 p.small.soft {
-                    @if plan.maintenance_minor_per_th_day > 0 { (t("Only the total is paid now; fee and maintenance come out of earnings and never exceed them.")) }
+                    @if has_upkeep(plan) { (t("Only the total is paid now; fee and maintenance come out of earnings and never exceed them.")) }
                     @else { (t("Only the total is paid now; the fee comes out of earnings.")) }
                     " " (t("The network fees of your own payment and of your payouts come on top; they go to the network, not to us. There are no other costs."))
                 }
@@ -192,10 +198,14 @@ pub(crate) fn quote_page(visitor: &Visitor, plan: &Plan, q: &Quote) -> Markup {
                     (token(visitor))
                     input type="hidden" name="quote" value=(q.id);
                     button type="submit" { (t("Buy and show the invoice")) }
-                    a.button.quiet href={ "/buy?plan=" (crate::gate::percent_encoded(&plan.id)) } { (t("Change")) }
+                    a.button.quiet href={ "/buy?plan=" (percent_encoded(&plan.id)) } { (t("Change")) }
                 }
             }
             (forecast(q.forecast.as_ref()))
+            section.sheet aria-labelledby="costs-h" {
+                header { h2 #costs-h { (t("All costs in one total")) } }
+                (estimate::costs_in_all(&figures))
+            }
             (risk())
         }
     };

@@ -4,15 +4,16 @@ use crate::extract::{Customer, Id};
 use crate::failure::Failure;
 use crate::layout::{cell, page};
 use crate::money::{
-    amount, clock_text, epoch, grouped, percent, rate, rate_text, short_amount, term_text, time,
+    amount, epoch, grouped, percent, rate, rate_text, short_amount, term_text, time, time_text,
     work, work_text,
 };
+use crate::pages::agreed;
 use crate::pages::estimate::model_link;
 use crate::pages::home::part_bar;
 use crate::pages::life;
 use crate::pages::machines::electricity;
 use crate::pages::renewal;
-use crate::plot::{Plot, Point};
+use crate::plot::{Plot, Point, marks};
 use crate::state::AppState;
 use crate::view::{contract_stands, rule_of};
 use crate::visitor::Visitor;
@@ -20,7 +21,7 @@ use crate::words::{counted, say, t, text};
 use axum::extract::State;
 use gruve_hosting::footprint::Footprint;
 use gruve_market::{
-    ContractState, ContractView, Earnings, EpochLine, QuoteForecast, SettlementLine,
+    ContractState, ContractView, Earnings, EpochLine, QuoteForecast, SettlementLine, SignedTerms,
 };
 use gruve_units::{Accrual, Amount, Asset, ContractId, EpochNumber, EpochRule, Hashes, Hashrate};
 use maud::{Markup, html};
@@ -47,6 +48,8 @@ pub(crate) async fn contract(
     let forecast = state.market().forecast_of(customer.account, id).await?;
     let owed = state.market().owed(customer.account, id, LIFE_SHOWN).await?;
     let notices = state.market().notices(customer.account, Some(id), LIFE_SHOWN).await?;
+    let on = state.market().going_on(customer.account, id).await?;
+    let signed = state.signed_terms(customer.account, id).await?;
     let rule = rule_of(c.epoch_us);
     // A plan that is no longer on offer cannot be renewed.
     let terms_now = state.market().plan(&c.plan).map(|p| p.terms_epochs).unwrap_or_default();
@@ -75,14 +78,14 @@ pub(crate) async fn contract(
             }
             (life::cancel_form(&visitor, &c))
         }
-        (life::sheet(&visitor, &c, &owed, &notices))
+        (life::sheet(&visitor, &c, &owed, &notices, &on))
         section.sheet #work-plot data-live="lanes money" aria-label=(t("Work per epoch")) {
             (work_plot(&c, rule))
         }
         section.sheet #earn-plot data-live="lanes money" aria-label=(t("Earnings")) {
             @for e in &c.earnings { (earn_plot(e, rule, &settlements)) }
         }
-        (renewal::sheet(&visitor, &c, &terms_now))
+        (renewal::sheet(&visitor, &c, &terms_now, &on))
         section.sheet #energy data-live="lanes money" aria-labelledby="energy-h" {
             header { h2 #energy-h { (t("Electricity")) } span.soft.small {
                 @match cut_at { None => (t("of all its epochs so far, as measured")), Some(e) => { (say!("of its epochs since {rule}, as measured", rule = epoch(e, rule))) } } } }
@@ -98,9 +101,9 @@ pub(crate) async fn contract(
             (lines(&c, rule))
         }
         @if let Some(f) = &forecast { (foretold(f, &c)) }
-        section.sheet aria-labelledby="terms-h" {
+        section.sheet #terms data-live="lanes money" aria-labelledby="terms-h" {
             header { h2 #terms-h { (t("What was bought")) } }
-            (terms(&c, rule))
+            (terms(&c, rule, &signed))
         }
     };
     Ok(page(&visitor, &c.title, true, &content))
@@ -108,16 +111,22 @@ pub(crate) async fn contract(
 
 /// What was foretold at the purchase beside what came of it so far.
 fn foretold(f: &QuoteForecast, c: &ContractView) -> Markup {
+    let so_far = |minor: i64| {
+        let minor = u128::try_from(minor).unwrap_or(0);
+        let part = gruve_units::mul_div_floor(minor, c.delivered.0.min(c.bought.0), c.bought.0);
+        part.ok().and_then(|(part, _)| i64::try_from(part).ok())
+    };
     html! {
         section.sheet #foretold data-live="lanes money" aria-labelledby="foretold-h" {
             header { h2 #foretold-h { (t("Foretold and come true")) } }
             table.cards {
                 thead { tr { th scope="col" { (t("After all fees")) } th.r scope="col" { (t("Foretold, mean")) } th.r scope="col" { (t("Nine in ten")) }
-                    th.r scope="col" { (t("To your balance so far")) } } }
+                    th.r scope="col" { (t("Of the mean, for the work so far")) } th.r scope="col" { (t("To your balance so far")) } } }
                 tbody { @for a in &f.assets { tr {
                     (cell!("After all fees", a.asset))
                     (cell!(r "Foretold, mean", amount(Amount::new(a.asset, a.expected_minor))))
                     (cell!(r "Nine in ten", html! { (say!("{low_minor} to {high_minor}", low_minor = amount(Amount::new(a.asset, a.low_minor)), high_minor = amount(Amount::new(a.asset, a.high_minor)))) }))
+                    (cell!(r "Of the mean, for the work so far", html! { @match so_far(a.expected_minor) { Some(n) => (amount(Amount::new(a.asset, n))), None => "–" } }))
                     (cell!(r "To your balance so far", html! { @for e in c.earnings.iter().filter(|e| e.asset == a.asset) { (amount(e.credited)) } }))
                 } } }
             }
@@ -165,7 +174,7 @@ fn accrued(asset: Asset, a: Accrual) -> Markup {
     }
 }
 
-fn terms(c: &ContractView, rule: EpochRule) -> Markup {
+fn terms(c: &ContractView, rule: EpochRule, signed: &SignedTerms) -> Markup {
     html! {
         dl.pairs {
             dt { (t("Price")) } dd { (amount(c.price)) }
@@ -180,6 +189,7 @@ fn terms(c: &ContractView, rule: EpochRule) -> Markup {
                 dt { (t("Ends at the latest")) } dd { (say!("{start}, with a refund of what is missing", start = time(rule.start(e)))) }
             }
             @if c.refunded.minor > 0 { dt { (t("Refunded")) } dd { (amount(c.refunded)) } }
+            (agreed::rules(signed))
             dt { (t("Terms (SHA-256)")) } dd { code { (hex::encode(c.terms_hash)) } }
             dt { (t("To keep")) } dd { a href={ "/contracts/" (c.id) "/terms.json" } download { (t("Signed terms")) }
                 ", " a href={ "/contracts/" (c.id) "/statement" } { (t("statement")) }
@@ -192,12 +202,15 @@ fn terms(c: &ContractView, rule: EpochRule) -> Markup {
 }
 
 fn work_plot(c: &ContractView, rule: EpochRule) -> Markup {
+    let ends = c.epochs.last().zip(c.epochs.first());
+    let mark = marks(ends.map(|(first, last)| (first.start, last.start)));
     let points: Vec<Point> = c
         .epochs
         .iter()
         .rev()
         .map(|e| Point {
-            label: clock_text(e.start),
+            label: time_text(e.start),
+            mark: mark(e.start),
             bar: e.delivered.0 as f64,
             line: Some(e.entitled.0 as f64),
             tip: text!(
@@ -237,13 +250,17 @@ fn earn_plot(c: &Earnings, rule: EpochRule, settlements: &[SettlementLine]) -> M
     let shown = of_asset().fold(0i64, |s, l| s.saturating_add(l.net.minor));
     let mut sum = c.credited.minor.saturating_sub(shown);
     let newest_first: Vec<_> = of_asset().collect();
+    let end = |l: &SettlementLine| rule.end(l.to_epoch);
+    let ends = newest_first.last().zip(newest_first.first());
+    let mark = marks(ends.map(|(&first, &last)| (end(first), end(last))));
     let points: Vec<Point> = newest_first
         .into_iter()
         .rev()
         .map(|l| {
             sum = sum.saturating_add(l.net.minor);
             Point {
-                label: clock_text(rule.end(l.to_epoch)),
+                label: time_text(end(l)),
+                mark: mark(end(l)),
                 bar: sum as f64,
                 line: None,
                 tip: text!(

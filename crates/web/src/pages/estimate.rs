@@ -15,9 +15,10 @@ use crate::patience::holding;
 use crate::routes::{Access, Routes};
 use crate::state::AppState;
 use crate::trade::market_failure;
+use crate::view::rule_of;
 use crate::words::{heard, say, spoken, t, text};
 use axum::extract::State;
-use gruve_market::{Ask, Estimate, Plan, PlanKind, QuoteForecast};
+use gruve_market::{Ask, Estimate, Plan, PlanKind, Quote, QuoteForecast};
 use gruve_units::{Amount, Asset, Duration, Hashrate, Timestamp};
 use maud::{Markup, html};
 use std::collections::BTreeMap;
@@ -168,11 +169,7 @@ impl AppState {
         let turn = all.turns.acquire().await.map_err(|_| busy())?;
         let found = self.market().estimate(&plan.id, ask).await.map_err(|e| market_failure(&e))?;
         drop((turn, place));
-        let mut withdrawals = Vec::new();
-        for asset in std::iter::once(plan.asset).chain(plan.also_earns.iter().copied()) {
-            // An asset that is not paid out here has no such fee.
-            withdrawals.extend(self.payout_fee(asset).await.ok());
-        }
+        let withdrawals = self.withdrawals_of(plan).await;
         let figures = Arc::new(Figures { estimate: found, withdrawals });
         let mut latest = all.latest.lock().unwrap_or_else(PoisonError::into_inner);
         if latest.len() >= REMEMBERED {
@@ -182,6 +179,31 @@ impl AppState {
             latest.insert(key, (now, Arc::clone(&figures)));
         }
         Ok(figures)
+    }
+
+    /// The same of a quote: what it costs and was foretold stands in it.
+    pub(crate) async fn figures_of(&self, plan: &Plan, q: &Quote) -> Figures {
+        let epochs = u32::try_from(q.term_epochs).unwrap_or(u32::MAX);
+        let estimate = Estimate {
+            hashrate: q.hashrate,
+            secs: rule_of(plan.epoch_us).length().saturating_mul(epochs).as_secs(),
+            work: q.work,
+            price: q.price,
+            running: None,
+            running_a_day: None,
+            forecast: q.forecast.clone(),
+        };
+        Figures { estimate, withdrawals: self.withdrawals_of(plan).await }
+    }
+
+    /// What a withdrawal of each coin that a plan earns costs at most.
+    async fn withdrawals_of(&self, plan: &Plan) -> Vec<Amount> {
+        let mut all = Vec::new();
+        for asset in std::iter::once(plan.asset).chain(plan.also_earns.iter().copied()) {
+            // An asset that is not paid out here has no such fee.
+            all.extend(self.payout_fee(asset).await.ok());
+        }
+        all
     }
 }
 
@@ -218,10 +240,7 @@ fn figures(f: &Figures) -> Markup {
         }
         dl.figures {
             div { dt { (t("All costs in one total")) } dd {
-                @match costs.total {
-                    Some(total) => { (amount(total)) @if costs.sums.len() > 1 { small { (t("at the prices recorded last")) } } }
-                    None => @for sum in &costs.sums { div { (amount(*sum)) } },
-                }
+                (in_one(&costs))
                 small { (say!("over {span}", span = over)) }
             } }
             @match f.forecast() {
@@ -242,6 +261,28 @@ fn figures(f: &Figures) -> Markup {
             }
         }
     }
+}
+
+/// Every cost by itself and all of them together.
+pub(crate) fn costs_in_all(f: &Figures) -> Markup {
+    let costs = f.costs();
+    html! {
+        dl.pairs {
+            @for (name, all) in &costs.lines {
+                dt { (t(name)) } dd { @for a in all { div { (amount(*a)) } } }
+            }
+            dt.total { (t("All costs in one total")) }
+            dd.total { (in_one(&costs)) }
+        }
+    }
+}
+
+/// The total, in one money where the prices for that are known.
+fn in_one(costs: &Costs) -> Markup {
+    html! { @match costs.total {
+        Some(total) => { (amount(total)) @if costs.sums.len() > 1 { " " small { (t("at the prices recorded last")) } } }
+        None => @for sum in &costs.sums { div { (amount(*sum)) } },
+    } }
 }
 
 /// A model's name, which leads to how it draws.

@@ -4,11 +4,11 @@ use crate::extract::Id;
 use crate::failure::Failure;
 use crate::layout::{ETH_NOTE, cell, page};
 use crate::money::{
-    asset_name, clock_text, epoch, local, rate, rate_text, span_text, time, work, work_text,
+    asset_name, epoch, local, rate, rate_text, span_text, time, time_text, work, work_text,
 };
 use crate::network;
 use crate::pages::home::{aux_figures, block_table, sold_meter};
-use crate::plot::{Plot, Point};
+use crate::plot::{Plot, Point, marks};
 use crate::state::AppState;
 use crate::view::{algorithm_name, basis_points};
 use crate::visitor::Visitor;
@@ -42,7 +42,7 @@ pub(crate) async fn lane(
             h1 { (asset_name(s.asset)) }
             p { (say!("Lane {strong}, {algorithm}, {network}; epochs of {length}.", strong = html! { strong { (s.lane) } }, algorithm = algorithm_name(s.algorithm), network = lane.network, length = span_text(lane.rule().length()))) }
         }
-        @if halted { p.notice role="alert" {
+        @if halted { p.message.bad role="alert" {
             (t("The chain of this lane cannot be followed now. Machines work on and epochs are published; what has matured is settled when the operator has mended it."))
         } }
         section.sheet #figures data-live="lanes" aria-label=(t("Figures")) {
@@ -93,13 +93,16 @@ fn how_many(epochs: usize) -> String {
 }
 
 fn epoch_plot(rule: EpochRule, epochs: &[EpochView]) -> Markup {
+    let ends = epochs.last().zip(epochs.first());
+    let mark = marks(ends.map(|(first, last)| (first.start, last.start)));
     let points: Vec<Point> = epochs
         .iter()
         .rev()
         .map(|e| {
             let total = Hashes(e.house_work.0.saturating_add(e.other_work.0));
             Point {
-                label: clock_text(e.start),
+                label: time_text(e.start),
+                mark: mark(e.start),
                 bar: total.0 as f64,
                 line: Some(e.allocated.0 as f64),
                 tip: text!(

@@ -10,7 +10,7 @@ use crate::visitor::Visitor;
 use crate::words::{heard, say, t};
 use axum::extract::State;
 use axum::response::Redirect;
-use gruve_market::{ContractState, ContractView, Notice, OwedLine, Unprofitable};
+use gruve_market::{ContractState, ContractView, GoingOn, Notice, OwedLine, Unprofitable};
 use gruve_units::{ContractId, EpochNumber};
 use maud::{Markup, html};
 use serde::Deserialize;
@@ -41,6 +41,7 @@ pub(crate) fn sheet(
     c: &ContractView,
     owed: &[OwedLine],
     notices: &[Notice],
+    on: &GoingOn,
 ) -> Markup {
     let pauses = c.life.rules.unprofitable == Unprofitable::Pause;
     let runs = matches!(c.state, ContractState::Starting | ContractState::Active);
@@ -62,10 +63,12 @@ pub(crate) fn sheet(
             }
             @for o in owed { (owed_line(visitor, c, o)) }
             @if pauses && runs {
+                p { @if on.keep_running { (t("You have it run on even if it does not pay.")) }
+                    @else { (t("By its plan it pauses while it does not pay.")) } }
                 form method="post" action={ "/contracts/" (c.id) "/keep-running" } {
                     (token(visitor))
-                    button.quiet name="keep" value="yes" type="submit" { (t("Run on even if it does not pay")) }
-                    button.quiet name="keep" value="no" type="submit" { (t("Leave it to the plan")) }
+                    @if on.keep_running { button.quiet name="keep" value="no" type="submit" { (t("Leave it to the plan")) } }
+                    @else { button.quiet name="keep" value="yes" type="submit" { (t("Run on even if it does not pay")) } }
                 }
             }
         }

@@ -44,7 +44,7 @@ pub(crate) async fn machines(
             h1 { (t("Hosted machines")) }
             p { (t("Machines of your own that stand in the operator's sites: what they earn is yours, less the fee on earnings.")) }
         }
-        section.sheet aria-label=(t("Machines")) {
+        section.sheet #machines data-live="lanes money" aria-label=(t("Machines")) {
             @if all.is_empty() {
                 p.empty { (say!("You have no machine here. {link}, or have the operator offer you one.", link = html! { a href="/hosted" { (t("Order one")) } })) }
             } @else {
@@ -62,7 +62,7 @@ pub(crate) async fn machines(
             }
         }
     };
-    Ok(page(&visitor, t("Hosted machines"), false, &content))
+    Ok(page(&visitor, t("Hosted machines"), true, &content))
 }
 
 fn state_text(c: &Contract) -> &'static str {
@@ -125,25 +125,25 @@ pub(crate) async fn machine(
             (now(&m))
             @if may_review { p.small { a href={ "/contracts/" (c.id) "/review" } { (t("Review this contract")) } } }
         }
-        section.sheet aria-labelledby="energy-h" {
+        section.sheet #energy data-live="farm lanes" aria-labelledby="energy-h" {
             header { h2 #energy-h { (t("Electricity")) } span.soft.small { (t("the last day of epochs, as measured")) } }
             (electricity(&m.footprint, &powers))
         }
         @if c.accepted_at.is_some() { (own_earnings::section(rule, &earned)) }
-        section.sheet aria-labelledby="bills-h" {
+        section.sheet #bills data-live="lanes money" aria-labelledby="bills-h" {
             header { h2 #bills-h { (t("Bills")) } span.soft.small { (t("newest first")) } }
             (bill_table(&c, &bills))
             @if c.from.is_some() { p.small {
                 (say!("To recompute every line without us ({code}): {link}, {link2}", code = html! { code { "gruve statement check" } }, link = html! { a href={ "/machines/" (c.id) "/terms.json" } { (t("signed terms")) } }, link2 = html! { a href={ "/machines/" (c.id) "/statement.json" } { (t("statement")) } }))
             } }
         }
-        section.sheet aria-labelledby="tickets-h" {
+        section.sheet #tickets data-live="farm lanes" aria-labelledby="tickets-h" {
             header { h2 #tickets-h { (t("Tickets")) } }
             (ticket_table(&tickets))
             @if is_owner { (ticket_form(&visitor, id)) }
             @else if let Some((epoch, at)) = begins { p.note { (say!("It is yours from epoch {epoch} on ({at}); from then on you can open a ticket and hand it on.", epoch = epoch, at = time(at))) } }
         }
-        section.sheet aria-labelledby="terms-h" {
+        section.sheet #terms data-live="lanes money" aria-labelledby="terms-h" {
             header { h2 #terms-h { (t("What is agreed")) } }
             (terms(&c, &m, own))
         }

@@ -4,25 +4,36 @@ use crate::client::Client;
 use crate::extract::{Customer, Form, Id, Params};
 use crate::failure::Failure;
 use crate::layout::{Field, cell, page, token};
-use crate::money::{amount, exact_rate, local, rate, time, work};
+use crate::money::{
+    amount, date_text, exact_rate, local, rate, rate_text, rfc3339, time, time_text, work,
+    work_text,
+};
+use crate::pages::agreed;
 use crate::pages::estimate;
 use crate::pages::machines::electricity;
 use crate::pages::plans::{plan_terms, risk};
+use crate::plot::{Plot, Point, marks};
 use crate::state::AppState;
+use crate::view::rule_of;
 use crate::visitor::Visitor;
-use crate::words::{heard, say, t};
+use crate::words::{heard, say, t, text};
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
 use gruve_market::metered::{MeteredState, MeteredView, NoticeKind, Period, UsageLine};
-use gruve_market::{Ask, Plan, PlanKind};
-use gruve_units::{Amount, ContractId, Duration, Hashrate, Timestamp};
+use gruve_market::{Ask, EPOCH_LINES_MAX, Plan, PlanKind, SignedTerms};
+use gruve_units::{
+    Amount, ContractId, Duration, EpochNumber, EpochRule, Hashes, Hashrate, Timestamp,
+};
 use maud::{Markup, html};
 use serde::Deserialize;
 use std::net::IpAddr;
 
 /// Days of usage on the page; the API gives more.
 const DAYS_SHOWN: u64 = 31;
+
+/// Epochs drawn: as many as of a lease.
+const EPOCHS_DRAWN: u32 = EPOCH_LINES_MAX;
 
 /// Which plan.
 #[derive(Deserialize)]
@@ -160,9 +171,15 @@ pub(crate) async fn show(
     let market = state.market();
     let usage = market.metered_usage(customer.account, id, (from, until), Period::Day).await;
     let usage = usage.map_err(|e| crate::trade::market_failure(&e))?;
+    let rule = rule_of(c.epoch_us);
+    let shown_of = rule.length().saturating_mul(EPOCHS_DRAWN);
+    let span = (state.now().minus(shown_of), until);
+    let drawn = market.metered_usage(customer.account, id, span, Period::Epoch).await;
+    let drawn = drawn.map_err(|e| crate::trade::market_failure(&e))?;
     let footprint = state.metered_footprint(customer.account, id).await?;
     let powers = state.powers().await?;
     let may_review = state.may_review(customer.account, id).await?;
+    let signed = state.signed_terms(customer.account, id).await?;
     let content = html! {
         div.lead {
             p.crumbs { a href="/account" { (t("Overview")) } }
@@ -179,12 +196,12 @@ pub(crate) async fn show(
             (figures(&c))
             @if may_review { p.small { a href={ "/contracts/" (c.id) "/review" } { (t("Review this contract")) } } }
         }
+        section.sheet #work-plot data-live="lanes money" aria-label=(t("Work per epoch")) {
+            (work_plot(&drawn, rule))
+        }
         section.sheet #usage data-live="lanes money" aria-labelledby="usage-h" {
             header { h2 #usage-h { (t("Day by day")) } span.soft.small { (t("UTC, newest first")) } }
             (usage_table(&usage))
-            p.small {
-                (say!("To recompute every line without us ({code}): {link}, {link2}", code = html! { code { "gruve statement check" } }, link = html! { a href={ "/contracts/" (c.id) "/terms.json" } { (t("signed terms")) } }, link2 = html! { a href={ "/contracts/" (c.id) "/statement.json" } { (t("statement")) } }))
-            }
         }
         section.sheet #energy data-live="lanes money" aria-labelledby="energy-h" {
             header { h2 #energy-h { (t("Electricity")) } span.soft.small { (t("of the last month's work, as measured")) } }
@@ -196,8 +213,12 @@ pub(crate) async fn show(
                 ul { @for n in &c.notices { li { (time(n.at)) ": " (t(notice_text(n.kind))) } } }
             }
         }
+        section.sheet #terms data-live="lanes money" aria-labelledby="terms-h" {
+            header { h2 #terms-h { (t("What is agreed")) } }
+            (papers(&c, rule, &signed, (state.config().record.is_some(), proven(&drawn))))
+        }
         @if matches!(c.state, MeteredState::Active | MeteredState::Stopped) {
-            form.actions method="post" action={ "/metered/" (c.id) "/end" } {
+            form.actions #end data-live="lanes money" method="post" action={ "/metered/" (c.id) "/end" } {
                 (token(&visitor))
                 button type="submit" { (t("End at the next epoch border")) }
             }
@@ -250,6 +271,76 @@ fn figures(c: &MeteredView) -> Markup {
     }
 }
 
+/// Epochs that were held for, oldest first, and what of each was delivered.
+fn work_plot(drawn: &[UsageLine], rule: EpochRule) -> Markup {
+    let held_for: Vec<&UsageLine> =
+        drawn.iter().rev().filter(|l| l.closed > 0 && l.capped > Hashes::ZERO).collect();
+    let ends = held_for.first().zip(held_for.last());
+    let mark = marks(ends.map(|(first, last)| (first.from, last.from)));
+    let point = |l: &&UsageLine| Point {
+        label: time_text(l.from),
+        mark: mark(l.from),
+        bar: l.delivered.0 as f64,
+        line: Some(l.capped.0 as f64),
+        tip: text!(
+            "{delivered} delivered of {entitled}",
+            delivered = work_text(l.delivered),
+            entitled = work_text(l.capped)
+        ),
+    };
+    let points: Vec<Point> = held_for.iter().map(point).collect();
+    let secs = rule.length().as_secs_f64().max(1e-6);
+    // For the axis only.
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+    let axis = |v: f64| rate_text(Hashrate((v / secs) as u128));
+    Plot {
+        id: "work",
+        title: t("Hashrate delivered per epoch"),
+        description: t(
+            "Bars: work delivered in each epoch, as hashrate. Line: what was asked for. What is not delivered is not charged.",
+        ),
+        bars: t("delivered"),
+        line: Some(t("asked for")),
+        points: &points,
+        axis: &axis,
+        tone: "work",
+    }
+    .draw()
+}
+
+/// The newest epoch of which there is a receipt.
+fn proven(drawn: &[UsageLine]) -> Option<EpochNumber> {
+    drawn.iter().find(|l| l.closed > 0 && l.delivered > Hashes::ZERO).map(|l| l.epochs.1)
+}
+
+/// What was agreed, and what of it can be kept and checked: where there is a record, the receipts, and the newest of late.
+fn papers(
+    c: &MeteredView,
+    rule: EpochRule,
+    signed: &SignedTerms,
+    (has_record, newest): (bool, Option<EpochNumber>),
+) -> Markup {
+    html! {
+        dl.pairs {
+            dt { (t("Runs from")) } dd { (time(rule.start(c.first_epoch))) }
+            @if let Some(last) = c.ended_epoch { dt { (t("Ended")) } dd { (time(rule.end(last))) } }
+            (agreed::rules(signed))
+            dt { (t("Terms (SHA-256)")) } dd { code { (hex::encode(c.terms_hash)) } }
+            dt { (t("To keep")) } dd { a href={ "/contracts/" (c.id) "/terms.json" } download { (t("Signed terms")) }
+                ", " a href={ "/contracts/" (c.id) "/statement" } { (t("statement")) }
+                @if has_record && c.delivered > Hashes::ZERO {
+                    ", " a href={ "/contracts/" (c.id) "/receipts.bin" } download { (t("a receipt of every epoch")) }
+                    " (" a href={ "/contracts/" (c.id) "/receipts.jsonl" } download { (t("as text")) } ")"
+                }
+            }
+            @if let Some(epoch) = newest.filter(|_| has_record) {
+                dt { (t("Check it yourself")) } dd { a href={ "/proof/receipt?contract=" (c.id) "&epoch=" (epoch) } { (t("The newest receipt against the public record")) } }
+            }
+            dt { (t("Contract")) } dd { code { (c.id) } }
+        }
+    }
+}
+
 fn usage_table(lines: &[UsageLine]) -> Markup {
     html! {
         @if lines.is_empty() { p.empty { (t("Nothing was used yet.")) } } @else {
@@ -257,7 +348,7 @@ fn usage_table(lines: &[UsageLine]) -> Markup {
                 thead { tr { th scope="col" { (t("Day")) } th.r scope="col" { (t("Work")) } th.r scope="col" { (t("Unit price")) }
                     th.r scope="col" { (t("Charged")) } th.r scope="col" { (t("Fees")) } th.r scope="col" { (t("Credited")) } } }
                 tbody { @for l in lines { tr {
-                    (cell!("Day", time(l.from)))
+                    (cell!("Day", html! { time datetime=(rfc3339(l.from)) { (date_text(l.from)) } }))
                     (cell!(r "Work", work(l.delivered)))
                     (cell!(r "Unit price", html! {
                         @let price = |minor| amount(Amount::new(l.charged.asset, minor));

@@ -1,6 +1,7 @@
 //! The pages: each file one place of the site, server-rendered, complete without scripts.
 
 pub(crate) mod account;
+pub(crate) mod agreed;
 pub(crate) mod appraise;
 pub(crate) mod book;
 pub(crate) mod books;

@@ -9,7 +9,7 @@ use crate::state::AppState;
 use crate::visitor::Visitor;
 use crate::words::{say, t};
 use axum::extract::State;
-use axum::http::header;
+use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use gruve_market::statement::{Line, Statement, csv};
 use gruve_units::{Amount, Asset, ContractId, Timestamp};
@@ -72,20 +72,26 @@ pub(crate) async fn statement(
     Id(id): Id<ContractId>,
     Params(span): Params<Span>,
 ) -> Result<Markup, Failure> {
-    let c = state.contract(customer.account, id).await?;
+    let (title, place) = match state.contract(customer.account, id).await {
+        Ok(c) => (c.title, format!("/contracts/{id}")),
+        Err(f) if f.status == StatusCode::NOT_FOUND => {
+            (state.metered(customer.account, id).await?.title, format!("/metered/{id}"))
+        }
+        Err(f) => return Err(f),
+    };
     let span =
         Span { limit: Some(span.limit.unwrap_or(EPOCHS_PRINTED).min(EPOCHS_PRINTED)), ..span };
     let s = state.contract_statement(customer.account, id, &span).await?;
     let from = format!("?from={}", s.from_epoch);
     let content = html! {
         div.lead {
-            p.crumbs { a href={ "/contracts/" (id) } { (c.title) } }
+            p.crumbs { a href=(place) { (title) } }
             h1 { (t("Statement of a contract")) }
             (parties(&visitor))
             p { (say!("Every line of this contract, with the numbers it was computed from. Keep the signed terms and the statement: {code} recomputes each line from them, without us.", code = html! { code { "gruve statement check" } })) }
         }
         section.sheet aria-labelledby="head-h" {
-            header { h2 #head-h { (c.title) } }
+            header { h2 #head-h { (title) } }
             dl.pairs {
                 dt { (t("Contract")) } dd { code { (id) } }
                 dt { (t("Terms (SHA-256)")) } dd { code { (s.terms_sha256) } }
@@ -104,7 +110,7 @@ pub(crate) async fn statement(
         }
         (days(&s))
         (events(&s))
-        (epochs(&s))
+        @if s.lines.iter().any(|l| matches!(l.line, Line::Epoch(_))) { (epochs(&s)) }
     };
     Ok(page(&visitor, t("Statement of a contract"), true, &content))
 }

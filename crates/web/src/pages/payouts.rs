@@ -1,6 +1,7 @@
 //! Payouts: the list, one of them, and taking one back.
 
-use crate::extract::{Customer, Id};
+use crate::console::cursor;
+use crate::extract::{Customer, Id, Params};
 use crate::failure::Failure;
 use crate::layout::{cell, page, token};
 use crate::money::{amount, short_hash, time};
@@ -11,29 +12,53 @@ use crate::words::{heard, say, t};
 use axum::extract::State;
 use axum::response::Redirect;
 use gruve_treasury::Payout;
-use gruve_units::PayoutId;
+use gruve_units::{PayoutId, Timestamp};
 use maud::{Markup, html};
+use serde::Deserialize;
+
+/// Payouts on a page of all of them.
+const PAYOUTS_OF_PAGE: u32 = 100;
+
+/// Where a page of payouts begins.
+#[derive(Default, Deserialize)]
+pub(crate) struct Place {
+    before: Option<String>,
+}
 
 /// `GET /payouts`
 pub(crate) async fn payouts(
     State(state): State<AppState>,
     visitor: Visitor,
     customer: Customer,
+    Params(q): Params<Place>,
 ) -> Result<Markup, Failure> {
-    let all = state.treasury().payouts(customer.account).await?;
+    let before = cursor::<PayoutId>(q.before.as_deref());
+    let all = state.treasury().payouts_before(customer.account, before, PAYOUTS_OF_PAGE).await?;
+    let is_full = all.len() == usize::try_from(PAYOUTS_OF_PAGE).unwrap_or(usize::MAX);
+    let next = all.last().filter(|_| is_full).map(|p| p.id);
     let content = html! {
         div.lead {
             h1 { (t("Payouts")) }
             p { (t("What you have withdrawn, and where each payment is on its way.")) }
             p.actions { a.button href="/withdraw" { (t("Withdraw")) } }
         }
-        section.sheet #payouts data-live="money" aria-label=(t("Payouts")) { (payout_table(&all)) }
+        section.sheet #payouts data-live="money" aria-label=(t("Payouts")) {
+            (payout_table(&all, state.now()))
+            @if let Some(id) = next { p.actions { a.button.quiet href={ "/payouts?before=" (id) } { (t("More")) } } }
+        }
     };
     Ok(page(&visitor, t("Payouts"), true, &content))
 }
 
+/// Until when one waits that goes where nothing of its account has gone before.
+fn waits(p: &Payout, now: Timestamp) -> Markup {
+    html! { @if let Some(until) = p.held(now) {
+        span.small.soft { (say!("waits until {time}", time = time(until))) }
+    } }
+}
+
 /// Payouts, newest first.
-pub(crate) fn payout_table(payouts: &[Payout]) -> Markup {
+pub(crate) fn payout_table(payouts: &[Payout], now: Timestamp) -> Markup {
     html! {
         @if payouts.is_empty() {
             p.empty { (t("No payout yet.")) }
@@ -48,7 +73,7 @@ pub(crate) fn payout_table(payouts: &[Payout]) -> Markup {
                     (cell!("Requested", html! { a href={ "/payouts/" (p.id) } { (time(p.created)) } }))
                     (cell!(r "Amount", amount(p.amount)))
                     (cell!("To", short_hash(&p.address)))
-                    (cell!("State", payout_state(p.state).tag()))
+                    (cell!("State", html! { (payout_state(p.state).tag()) " " (waits(p, now)) }))
                     (cell!("Transaction", match &p.txid { Some(t) => short_hash(t), None => html! { "–" } }))
                 } } }
             }

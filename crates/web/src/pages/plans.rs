@@ -11,7 +11,7 @@ use crate::view::{LaneView, basis_points, rule_of};
 use crate::visitor::Visitor;
 use crate::words::{say, t, text};
 use axum::extract::State;
-use gruve_market::{Plan, PlanKind, Scheme, least_price};
+use gruve_market::{Plan, PlanKind, Scheme, Unprofitable, least_price};
 use gruve_units::{Amount, Asset, Hashrate};
 use maud::{Markup, html};
 use std::collections::BTreeMap;
@@ -108,6 +108,7 @@ fn terms_of(p: &Plan, record: Option<&Markup>) -> Vec<(&'static str, Markup)> {
         ("Hashrate", hashrates(p)),
         ("Term", term(p)),
         ("If work is missing", make_good(p)),
+        ("If it does not pay", while_it_does_not_pay(p)),
         ("Ends at the latest", hard_end(p)),
         (
             "Minimum payout",
@@ -151,6 +152,7 @@ fn card(p: &Plan, lane: Option<&LaneView>, record: Option<&Markup>) -> Markup {
             dt { (t("Fee on earnings")) } dd { (basis_points(p.fee_bps)) @if has_upkeep(p) { div.small { (upkeep(p)) } } }
             dt { (t("Term")) } dd { (term(p)) div.small.soft { (hard_end(p)) } }
             dt { (t("If work is missing")) } dd { (make_good(p)) }
+            @if p.life.unprofitable == Unprofitable::Pause { dt { (t("If it does not pay")) } dd { (while_it_does_not_pay(p)) } }
             @if p.life.minimum_payout_minor > 0 { dt { (t("Minimum payout")) } dd { (minimum(p)) } }
             dt { (t("Track record")) }
             dd { a href={ "/plans/" (percent_encoded(&p.id)) "/record" } { @match record { Some(r) => (r), None => (t("Track record and reviews")) } } }
@@ -231,17 +233,22 @@ fn upfront(p: &Plan) -> Markup {
     } }
 }
 
-fn has_upkeep(p: &Plan) -> bool {
+/// Whether more than the fee is taken of the earnings.
+pub(crate) fn has_upkeep(p: &Plan) -> bool {
     p.maintenance_minor_per_th_day > 0 || p.life.maintenance_usd_micro_per_th_day > 0
 }
 
-fn upkeep(p: &Plan) -> Markup {
+/// What is taken of the earnings besides the fee, in coins, in dollars or both.
+pub(crate) fn upkeep(p: &Plan) -> Markup {
+    let dollars = i64::try_from(p.life.maintenance_usd_micro_per_th_day).unwrap_or(i64::MAX);
     html! {
         @if !has_upkeep(p) { (t("none")) }
         @if p.maintenance_minor_per_th_day > 0 { (say!("{maintenance} for each TH/s·day delivered, deducted from earnings", maintenance = maintenance(p))) }
-        @if let Ok(micro) = i64::try_from(p.life.maintenance_usd_micro_per_th_day) && micro > 0 {
-            " " (say!("{maintenance} for each TH/s·day delivered, deducted from earnings", maintenance = amount(Amount::new(Asset::Usd, micro))))
+        @for (asset, minor) in &p.maintenance_also {
+            br; (say!("What they do not cover comes from {asset}, the whole fee being {max}", asset = asset_name(*asset), max = amount(Amount::new(*asset, i64::try_from(*minor).unwrap_or(i64::MAX)))))
         }
+        @if p.maintenance_minor_per_th_day > 0 && dollars > 0 { br; }
+        @if dollars > 0 { (say!("{maintenance} for each TH/s·day delivered, deducted from earnings at the price recorded for each settlement", maintenance = amount(Amount::new(Asset::Usd, dollars)))) }
     }
 }
 
@@ -268,6 +275,15 @@ fn term(p: &Plan) -> Markup {
 fn make_good(p: &Plan) -> Markup {
     html! { @if p.kind == PlanKind::Metered { (t("it is not charged")) } @else {
         (say!("delivered later, within {extension_epochs} after the term; what is missing then is refunded pro rata", extension_epochs = span(p, p.extension_epochs)))
+    } }
+}
+
+/// What becomes of a contract while its work earns less than it costs.
+pub(crate) fn while_it_does_not_pay(p: &Plan) -> Markup {
+    html! { @match (p.kind, p.life.unprofitable) {
+        (PlanKind::Metered, _) => (t("it goes on until you end it")),
+        (_, Unprofitable::Run) => (t("it goes on; what is deducted never exceeds what it earns")),
+        (_, Unprofitable::Pause) => (say!("after {notice} of notice it pauses, and its clock with it, until it pays again; you may have it run on", notice = span(p, p.life.notice_epochs))),
     } }
 }
 
@@ -308,25 +324,21 @@ pub(crate) fn plan_terms(p: &Plan) -> Markup {
                 @else { (term(p)) }
             }
             dt { (t("Fee on earnings")) } dd { (basis_points(p.fee_bps)) }
-            @if p.maintenance_minor_per_th_day > 0 {
-                dt { (t("Maintenance")) } dd {
-                    p { (say!("{maintenance} for each TH/s·day delivered, deducted from earnings", maintenance = maintenance(p))) }
-                    @for (asset, minor) in &p.maintenance_also {
-                        p { (say!("What they do not cover comes from {asset}, the whole fee being {max}", asset = asset_name(*asset), max = amount(Amount::new(*asset, i64::try_from(*minor).unwrap_or(i64::MAX))))) }
-                    }
-                }
+            @if has_upkeep(p) {
+                dt { (t("Maintenance")) } dd { (upkeep(p)) }
             }
             @if p.life.minimum_payout_minor > 0 {
                 dt { (t("Minimum payout")) } dd { (say!("earnings are credited once {minimum} wait, and all of them at the end", minimum = minimum(p))) }
             }
             dt { (t("If work is missing")) } dd { (make_good(p)) }
+            dt { (t("If it does not pay")) } dd { (while_it_does_not_pay(p)) }
             dt { (t("Paid by")) } dd { (t(scheme_text(p.scheme))) }
         }
     }
 }
 
 /// Maintenance of a plan; a figure beyond 63 bits cannot have been configured.
-pub(crate) fn maintenance(p: &Plan) -> Markup {
+fn maintenance(p: &Plan) -> Markup {
     let minor = i64::try_from(p.maintenance_minor_per_th_day).unwrap_or(i64::MAX);
     amount(Amount::new(p.asset, minor))
 }
@@ -336,7 +348,7 @@ fn minimum(p: &Plan) -> Markup {
     amount(Amount::new(p.asset, i64::try_from(p.life.minimum_payout_minor).unwrap_or(i64::MAX)))
 }
 
-fn scheme_text(scheme: Scheme) -> &'static str {
+pub(crate) fn scheme_text(scheme: Scheme) -> &'static str {
     match scheme {
         Scheme::Pplns => "PPLNS: each found block is shared by the work that led up to it",
         Scheme::Fpps => {

@@ -234,7 +234,7 @@ pub(crate) async fn receipt(
         }
         section.sheet aria-labelledby="check-h" {
             header { h2 #check-h { (t("The receipt")) } }
-            noscript { p.notice { (say!("This check needs JavaScript. Without it, use {code}.", code = html! { code { "gruve verify RECORD --receipt FILE" } })) } }
+            noscript { p.note { (say!("This check needs JavaScript. Without it, use {code}.", code = html! { code { "gruve verify RECORD --receipt FILE" } })) } }
             form.stack.wide #receipt-form data-words=(receipt_words::words()) {
                 div.field {
                     label for="receipt-file" { (t("A file of receipts")) }

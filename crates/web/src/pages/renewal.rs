@@ -3,53 +3,90 @@
 use crate::extract::{Customer, Form, Id};
 use crate::failure::{Failure, sentence};
 use crate::layout::token;
+use crate::money::{amount, local, term_text};
 use crate::pages::buy::quote_page;
 use crate::state::AppState;
 use crate::trade::market_failure;
+use crate::view::rule_of;
 use crate::visitor::Visitor;
 use crate::words::{say, t};
 use axum::extract::State;
 use axum::response::Redirect;
-use gruve_market::{ContractState, ContractView};
+use gruve_market::{ContractState, ContractView, GoingOn};
 use gruve_units::{Amount, ContractId};
 use maud::{Markup, html};
 use serde::Deserialize;
 
-/// The forms, while the contract runs.
-pub(crate) fn sheet(visitor: &Visitor, c: &ContractView, terms: &[u64]) -> Markup {
+/// The forms, while the contract runs, and what holds by now.
+pub(crate) fn sheet(visitor: &Visitor, c: &ContractView, terms: &[u64], on: &GoingOn) -> Markup {
     if c.state != ContractState::Active {
         return html! {};
     }
     html! {
-        section.sheet #renewal aria-labelledby="renewal-h" {
+        section.sheet #renewal data-live="lanes money" aria-labelledby="renewal-h" {
             header { h2 #renewal-h { (t("Going on")) } }
+            (as_it_is(c, on))
             div.columns {
-                @if !terms.is_empty() {
-                    form.stack method="post" action={ "/contracts/" (c.id) "/renew" } {
-                        (token(visitor))
-                        div.field {
-                            label for="renew-term" { (t("Renew for so many epochs, at today's price")) }
-                            select #renew-term name="term" aria-describedby="renew-hint" { @for t in terms {
-                                option value=(t) selected[*t == c.term_epochs] { (t) }
-                            } }
-                            p.hint #renew-hint {
-                                (t("Bought, it begins with the epoch after this contract's last one and takes its machines over: no gap, nothing sold twice."))
-                            }
-                        }
-                        button.quiet type="submit" { (t("See the price")) }
-                    }
-                }
-                form.stack method="post" action={ "/contracts/" (c.id) "/wishes" } {
-                    (token(visitor))
-                    div.field {
-                        label for="wish-max" { (say!("Renew it from my balance, for at most ({asset}; empty: do not)", asset = c.price.asset)) }
-                        input #wish-max name="max" inputmode="decimal" autocomplete="off" aria-describedby="wish-hint";
-                        p.hint #wish-hint { (t("What is kept here takes the place of what was wished before.")) }
-                    }
-                    label { input type="checkbox" name="reinvest" value="yes"; " " (t("Let its earnings buy more of the plan")) }
-                    button.quiet type="submit" { (t("Keep these wishes")) }
+                @if !terms.is_empty() && on.follower.is_none() { (by_hand(visitor, c, terms, on)) }
+                (by_itself(visitor, c, on))
+            }
+        }
+    }
+}
+
+/// What will happen without anybody's doing.
+fn as_it_is(c: &ContractView, on: &GoingOn) -> Markup {
+    let max = on.renew_max_minor.map(|minor| Amount::new(c.price.asset, minor));
+    html! {
+        @if let Some(id) = on.follower {
+            p { (say!("{link} follows it without a gap, as soon as it is paid.", link = html! { a href={ "/contracts/" (id) } { (t("Its renewal")) } })) }
+        } @else if let Some(max) = max {
+            p { (say!("It is renewed from your balance shortly before its end, for at most {max}.", max = amount(max))) }
+        } @else {
+            p { (t("It is not renewed by itself.")) }
+        }
+        @if on.reinvest { p { (t("What it is credited buys more of the plan, as soon as it suffices for the least of it.")) } }
+    }
+}
+
+/// A renewal at today's price, from some time before the end on.
+fn by_hand(visitor: &Visitor, c: &ContractView, terms: &[u64], on: &GoingOn) -> Markup {
+    let rule = rule_of(c.epoch_us);
+    html! {
+        form.stack method="post" action={ "/contracts/" (c.id) "/renew" } {
+            (token(visitor))
+            div.field {
+                label for="renew-term" { (t("Renew it at today's price, for")) }
+                select #renew-term name="term" aria-describedby="renew-hint" { @for t in terms {
+                    option value=(t) selected[*t == c.term_epochs] { (term_text(*t, rule)) }
+                } }
+                p.hint #renew-hint {
+                    @if on.is_renewable { (t("Bought, it begins with the epoch after this contract's last one and takes its machines over: no gap, nothing sold twice.")) }
+                    @else { (say!("Possible when at most {epochs} are left of its work or time.", epochs = term_text(on.renewable_epochs, rule))) }
                 }
             }
+            button.quiet type="submit" disabled[!on.is_renewable] { (t("See the price")) }
+        }
+    }
+}
+
+/// What is to be done of itself, as it is wished now.
+fn by_itself(visitor: &Visitor, c: &ContractView, on: &GoingOn) -> Markup {
+    let max = on.renew_max_minor.map(|minor| Amount::new(c.price.asset, minor));
+    let written = max.map(|max| local(&max.decimal())).unwrap_or_default();
+    html! {
+        form.stack method="post" action={ "/contracts/" (c.id) "/wishes" } {
+            (token(visitor))
+            div.field {
+                label for="wish-max" { (say!("Renew it from my balance, for at most ({asset}; empty: do not)", asset = c.price.asset)) }
+                input #wish-max name="max" value=(written) inputmode="decimal" autocomplete="off" maxlength="40" aria-describedby="wish-hint";
+                p.hint #wish-hint { (t("What is kept here takes the place of what was wished before.")) }
+            }
+            // Only what is paid in the coin that it earns can be bought from its earnings.
+            @if c.price.asset == c.asset {
+                label { input type="checkbox" name="reinvest" value="yes" checked[on.reinvest]; " " (t("Let its earnings buy more of the plan")) }
+            }
+            button.quiet type="submit" { (t("Keep these wishes")) }
         }
     }
 }
@@ -71,7 +108,7 @@ pub(crate) async fn renew(
     let quote = state.market().quote_renewal(customer.account, id, renewal.term).await;
     let quote = quote.map_err(|e| market_failure(&e))?;
     let plan = state.market().plan(&quote.plan).map_err(|e| market_failure(&e))?;
-    Ok(quote_page(&visitor, &plan, &quote))
+    Ok(quote_page(&state, &visitor, &plan, &quote).await)
 }
 
 /// What is wished, as a form.

@@ -8,7 +8,7 @@ use crate::layout::{cell, page, parties};
 use crate::money::{amount, time};
 use crate::state::AppState;
 use crate::visitor::Visitor;
-use crate::words::t;
+use crate::words::{say, t};
 use axum::extract::State;
 use maud::{Markup, html};
 use serde::Deserialize;
@@ -39,6 +39,7 @@ pub(crate) async fn statement(
             h1 { (t("Statement")) }
             p { (t("Every entry in our books that changed your available balance, newest first.")) }
             (parties(&visitor))
+            p.small { (say!("Contracts and machines have statements of their own, which can be recomputed; {link} has all of it for programs.", link = html! { a href="/account/data" { (t("the export")) } })) }
         }
         section.sheet #lines data-live="money" aria-label=(t("Statement")) {
             @if lines.is_empty() {

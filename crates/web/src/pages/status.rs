@@ -127,14 +127,16 @@ async fn status(State(state): State<AppState>, visitor: Visitor) -> Result<Marku
             p { @if ill == 0 { span.tag.good { (t("All parts work")) } } @else { span.tag.bad { (text!("{n} of {all} parts do not work", n = ill, all = s.parts.len())) } }
                 " " (say!("Looked at every minute. A minute in which nobody looked counts as a bad one.")) }
         }
-        @for b in s.bulletins.iter().filter(|b| b.ended.is_none()) {
-            section.sheet aria-label=(b.title) { header { h2 { (b.title) } } p { (b.body) } p.small.soft { (time(b.made)) } }
+        div.sheets #bulletins data-live="health" {
+            @for b in s.bulletins.iter().filter(|b| b.ended.is_none()) {
+                section.sheet aria-label=(b.title) { header { h2 { (b.title) } } p { (b.body) } p.small.soft { (time(b.made)) } }
+            }
         }
         section.sheet #parts data-live="health" aria-labelledby="parts-h" {
             header { h2 #parts-h { (t("Parts")) } }
             @for p in &s.parts { (part(p)) }
         }
-        section.sheet #incidents aria-labelledby="incidents-h" {
+        section.sheet #incidents data-live="health" aria-labelledby="incidents-h" {
             header { h2 #incidents-h { (t("Incidents of 90 days")) } }
             (incidents(&s))
         }
@@ -181,8 +183,7 @@ fn bar(n: usize, d: &Day) -> Markup {
     } else {
         "bad"
     };
-    let date = crate::money::rfc3339(Timestamp::from_secs(d.day * 86_400));
-    let date = date.get(..10).unwrap_or_default();
+    let date = crate::money::date_text(Timestamp::from_secs(d.day * 86_400));
     html! { rect class=(class) x=(x) y=(24 - height) width="3" height=(height) { title { (date) " " (percent_of(Some(good))) } } }
 }
 

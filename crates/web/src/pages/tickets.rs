@@ -76,7 +76,7 @@ pub(crate) async fn ticket(
             p.crumbs { a href="/machines" { (t("Hosted machines")) } }
             h1 { (ticket.title) }
         }
-        section.sheet aria-label=(t("Ticket")) {
+        section.sheet #ticket data-live="farm" aria-label=(t("Ticket")) {
             @if let Some(at) = ticket.closed_at { p.note { (say!("Closed {at}", at = time(at))) } }
             table.cards {
                 thead { tr { th scope="col" { (t("When")) } th scope="col" { (t("Who")) } th scope="col" { (t("What")) } } }
@@ -99,7 +99,7 @@ pub(crate) async fn ticket(
             }
         }
     };
-    Ok(page(&visitor, &ticket.title, false, &content))
+    Ok(page(&visitor, &ticket.title, true, &content))
 }
 
 /// The form of an answer.

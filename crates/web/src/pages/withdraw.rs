@@ -10,12 +10,12 @@ use crate::pages::passkeys;
 use crate::state::AppState;
 use crate::view::BalanceView;
 use crate::visitor::Visitor;
-use crate::withdrawing::{Given, Needed};
+use crate::withdrawing::Given;
 use crate::words::{heard, say, t};
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
-use gruve_accounts::{AddressBook, Factors};
+use gruve_accounts::AddressBook;
 use gruve_treasury::PayoutQuote;
 use gruve_units::{AccountId, Amount, Asset};
 use maud::{Markup, html};
@@ -184,9 +184,9 @@ pub(crate) async fn review(
     match offer(&state, customer.account, &wish.asset, &wish.amount, &wish.address).await {
         Ok(o) => {
             let address = wish.address.trim();
-            let needed = state.payout_needs(&customer, o.amount.asset, address).await?;
-            let factors = state.accounts().factors(customer.account).await?;
-            Ok(review_page(&state, &visitor, &o, address, (needed, factors)).into_response())
+            let once = state.fresh_key();
+            let body = review_page(&state, (&visitor, &customer), (&o, address), &once, None);
+            Ok(body.await?.into_response())
         }
         Err(f) if f.status.is_client_error() => {
             let why = Some(f.detail.as_str());
@@ -197,18 +197,22 @@ pub(crate) async fn review(
     }
 }
 
-fn review_page(
+/// What it costs, and whatever is asked for before it goes out; `once` is the key that makes it happen once.
+async fn review_page(
     state: &AppState,
-    visitor: &Visitor,
-    o: &PayoutQuote,
-    address: &str,
-    (needed, factors): (Needed, Factors),
-) -> Markup {
+    (visitor, customer): (&Visitor, &Customer),
+    (o, address): (&PayoutQuote, &str),
+    once: &str,
+    error: Option<&str>,
+) -> Result<Markup, Failure> {
+    let needed = state.payout_needs(customer, o.amount.asset, address).await?;
+    let factors = state.accounts().factors(customer.account).await?;
     let content = html! {
         div.lead {
             p.crumbs { a href="/withdraw" { (t("Withdraw")) } }
             h1 { (t("Confirm the payout")) }
         }
+        @if let Some(e) = error { p.message.bad role="alert" { (heard(e)) } }
         section.sheet.narrow {
             dl.pairs {
                 dt { (t("Leaves your balance")) } dd { (amount(o.amount)) }
@@ -225,7 +229,7 @@ fn review_page(
                 input type="hidden" name="asset" value=(o.amount.asset);
                 input type="hidden" name="amount" value=(o.amount.decimal());
                 input type="hidden" name="address" value=(address);
-                input type="hidden" name="once" value=(state.fresh_key());
+                input type="hidden" name="once" value=(once);
                 @if needed.password {
                     div.field {
                         label for="password" { (t("Your password")) }
@@ -246,19 +250,28 @@ fn review_page(
             }
         }
     };
-    page(visitor, t("Confirm the payout"), false, &content)
+    Ok(page(visitor, t("Confirm the payout"), false, &content))
 }
 
-/// `POST /payouts`: requests it; pressing twice requests once.
+/// `POST /payouts`: requests it; pressing twice requests once. Where password or code are wrong, what was chosen stays.
 pub(crate) async fn confirm(
     State(state): State<AppState>,
+    visitor: Visitor,
     customer: Customer,
     from: Client,
     Form(form): Form<Confirm>,
-) -> Result<Redirect, Failure> {
+) -> Result<Response, Failure> {
     let what = read_amount(&form.asset, &form.amount)?;
-    let key = crate::api::idempotency_key(Some(&form.once))?;
+    let (key, address) = (crate::api::idempotency_key(Some(&form.once))?, form.address.trim());
     let given = Given { password: Some(&form.password), code: Some(&form.code) };
-    let p = state.request_payout(&customer, (what, form.address.trim()), key, given, from).await?;
-    Ok(Redirect::to(&format!("/payouts/{}", p.id)))
+    match state.request_payout(&customer, (what, address), key, given, from).await {
+        Ok(p) => Ok(Redirect::to(&format!("/payouts/{}", p.id)).into_response()),
+        Err(f) if f.status == StatusCode::UNAUTHORIZED => {
+            let o = state.payout_offer(customer.account, what, address).await?;
+            let (who, why) = ((&visitor, &customer), Some(f.detail.as_str()));
+            let body = review_page(&state, who, (&o, address), &form.once, why).await?;
+            Ok((f.status, body).into_response())
+        }
+        Err(f) => Err(f),
+    }
 }

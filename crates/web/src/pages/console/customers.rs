@@ -141,7 +141,7 @@ pub(crate) async fn customer(
 /// The customer's own list, without links to pages that only the customer may see.
 fn own_links_removed(payouts: &[gruve_treasury::Payout], now: Timestamp) -> Markup {
     if payouts.is_empty() {
-        return payout_table(payouts);
+        return payout_table(payouts, now);
     }
     let rows: Vec<_> = payouts
         .iter()
