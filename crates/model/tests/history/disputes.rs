@@ -42,7 +42,8 @@ impl History {
         }
         let newest = self.contracts.len().min(RUNNING_MAX);
         let now = self.w.now();
-        for (account, id) in self.contracts[self.contracts.len() - newest..].to_vec() {
+        let newest = self.contracts[self.contracts.len() - newest..].to_vec();
+        for (account, id) in newest {
             let view = self.w.market.contract(account, id).await.unwrap();
             let is_paused = view.life.paused_since.is_some_and(|since| since <= now);
             let is_free = view.life.frozen_since.is_none() && !self.kept.contains(&id);

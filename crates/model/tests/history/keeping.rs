@@ -9,7 +9,8 @@ impl History {
     pub(super) async fn renew_paused(&mut self) {
         let newest = self.contracts.len().min(RUNNING_MAX);
         let now = self.w.now();
-        for (account, id) in self.contracts[self.contracts.len() - newest..].to_vec() {
+        let newest = self.contracts[self.contracts.len() - newest..].to_vec();
+        for (account, id) in newest {
             let life = self.w.market.contract(account, id).await.unwrap().life;
             let is_paused = life.paused_since.is_some_and(|since| since <= now);
             if !is_paused || self.kept.contains(&id) || self.keeping.below(100) >= 40 {

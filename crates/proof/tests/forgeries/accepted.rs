@@ -6,7 +6,7 @@ use gruve_proof::merkle;
 use gruve_proof::share::Canonical;
 use gruve_proof::summary::FileRef;
 use gruve_proof::verify::{Options, Source, Verdict, VerifyError, verify};
-use gruve_units::EpochNumber;
+use gruve_units::{EpochNumber, LaneId};
 use std::io::{self, Read};
 use std::sync::Mutex;
 
@@ -41,9 +41,8 @@ fn signed_by(w: &World, own: &Acceptance, leaves: Vec<u8>) -> Files {
 }
 
 /// What says, for whoever cannot list files, which notes are there.
-fn range(w: &World, first: u64, last: u64) -> Vec<u8> {
-    let (origin, lane) = (w.origin.clone(), w.lane.clone());
-    AcceptedRange { origin, lane, first, last }.sign(&w.key).into_bytes()
+fn range(w: &World, lane: LaneId, first: u64, last: u64) -> Vec<u8> {
+    AcceptedRange { origin: w.origin.clone(), lane, first, last }.sign(&w.key).into_bytes()
 }
 
 const RANGE: &str = "accepted/btc/range";
@@ -90,7 +89,7 @@ fn over_http_the_notes_are_found_by_the_numbers_that_are_said() {
         !none.remarks.iter().any(|r| r.contains("none is missing")),
         "nobody says that any is there"
     );
-    files.0.insert(RANGE.into(), range(&w, 0, 1));
+    files.0.insert(RANGE.into(), range(&w, w.lane.clone(), 0, 1));
     let verdict = over_http(&files).unwrap();
     assert!(verdict.remarks.iter().any(|r| r.contains("none is missing")), "{verdict}");
     assert_eq!(
@@ -101,10 +100,8 @@ fn over_http_the_notes_are_found_by_the_numbers_that_are_said() {
     files.0.get_mut("accepted/btc/1").unwrap()[30] ^= 1;
     assert!(over_http(&files).unwrap_err().to_string().starts_with("acceptance-malformed"));
     files.0.get_mut("accepted/btc/1").unwrap()[30] ^= 1;
-    let of_another_lane =
-        AcceptedRange { origin: w.origin.clone(), lane: "ltc".parse().unwrap(), first: 0, last: 1 };
     let bad = ["", "1", "2 1\n", "1 2", "01 2\n", "1 2\n3 4\n"].map(|bad| bad.as_bytes().to_vec());
-    let falsely_signed = [range(&w, 2, 1), of_another_lane.sign(&w.key).into_bytes()];
+    let falsely_signed = [range(&w, w.lane.clone(), 2, 1), range(&w, "ltc".parse().unwrap(), 0, 1)];
     for bad in bad.into_iter().chain(falsely_signed) {
         let told = String::from_utf8_lossy(&bad).into_owned();
         files.0.insert(RANGE.into(), bad);
@@ -119,7 +116,8 @@ fn over_http_the_notes_are_found_by_the_numbers_that_are_said() {
     assert!(files.second().starts_with("no "));
     files.0.remove("accepted/btc/more/range");
     // As many as there may be are not all asked for. Records from before the numbers were signed stay good.
-    let many: [Vec<u8>; 2] = [range(&w, 0, u64::MAX), format!("0 {}\n", u64::MAX).into()];
+    let many: [Vec<u8>; 2] =
+        [range(&w, w.lane.clone(), 0, u64::MAX), format!("0 {}\n", u64::MAX).into()];
     for many in many {
         files.0.insert(RANGE.into(), many);
         assert!(over_http(&files).is_ok());
@@ -155,8 +153,9 @@ fn a_server_that_says_notes_of_many_lanes_without_end_is_not_asked_without_end()
         }
         let mut files = w.publish();
         for lane in 0..lanes {
-            let range = range_text(0, u64::MAX).into_bytes();
-            files.0.insert(format!("accepted/l{lane}/range"), range);
+            let lane: LaneId = format!("l{lane}").parse().unwrap();
+            let path = format!("accepted/{lane}/range");
+            files.0.insert(path, range(&w, lane, 0, u64::MAX));
         }
         let source = Asked(files, Mutex::new(0));
         verify(&source, &Options::default(), &mut |_| ()).unwrap();
@@ -168,7 +167,7 @@ fn a_server_that_says_notes_of_many_lanes_without_end_is_not_asked_without_end()
 fn any_changed_byte_of_an_acceptance_root_its_leaves_or_the_numbers_is_a_lie() {
     let mut w = World::new();
     let mut honest = honest(&mut w);
-    honest.0.insert(RANGE.into(), range(&w, 1, 1));
+    honest.0.insert(RANGE.into(), range(&w, w.lane.clone(), 1, 1));
     assert_eq!(honest.lie(&Options::default()), "none");
     for name in ["accepted/btc/1", "accepted/btc/1.leaves", RANGE] {
         for at in 0..honest.0[name].len() {
