@@ -72,13 +72,15 @@ fn filled(text: Option<&str>) -> Option<&str> {
 }
 
 impl AppState {
-    /// What a payout would cost, and whether the balance suffices.
+    /// What a payout would cost, where it may go now and the balance suffices.
     pub(crate) async fn payout_offer(
         &self,
         account: AccountId,
         amount: Amount,
         address: &str,
     ) -> Result<PayoutQuote, Failure> {
+        let allowed = self.accounts().may_pay_to(account, amount.asset, address).await;
+        allowed.map_err(|e| accounts_failure(&e))?;
         let quote = self.treasury().quote_payout(amount, address).await;
         let quote = quote.map_err(|e| treasury_failure(&e))?;
         let balances = self.balances(account).await?;
@@ -167,8 +169,6 @@ impl AppState {
         from: Client,
     ) -> Result<Payout, Failure> {
         let account = who.account;
-        let allowed = self.accounts().may_pay_to(account, amount.asset, address).await;
-        allowed.map_err(|e| accounts_failure(&e))?;
         let new = NewPayout { account, amount, address: address.to_owned(), request_key };
         // Pressed twice, the code is used up the second time, and the payout there.
         let before = self.treasury().payout_asked(&new).await.map_err(|e| treasury_failure(&e))?;
