@@ -214,6 +214,36 @@ async fn pages_say_before_and_after_that_a_payout_waits_and_ask_for_the_password
     assert!(!review.body.contains("the payout waits until"));
 }
 
+/// What would be refused at the last press is refused at the first, before anything is asked for.
+#[tokio::test]
+async fn pages_offer_no_payout_that_the_book_does_not_let_out() {
+    let (house, kari) = kari_has_coins().await;
+    let lane = &house.lanes[0];
+    let (own, other) = (house.stranger(lane), house.stranger(lane));
+    let account = house.account("kari").await;
+    let proof = (PASSWORD, None);
+    house.accounts.add_address(account, proof, (Asset::Btc, &own, "own"), None).await.unwrap();
+    house.accounts.pay_to_book_only(account, true, proof, None).await.unwrap();
+    let mut me = Browser::new(&house.app);
+    me.cookies.insert("gruve".to_owned(), kari.token.clone().unwrap());
+    let csrf = me.get("/withdraw").await.field("csrf");
+    let mut ask = async |to: &str| {
+        let wish = [("csrf", csrf.as_str()), ("asset", "BTC"), ("amount", "0.01"), ("address", to)];
+        me.post("/withdraw", &wish).await
+    };
+    let asks_for_nothing = |page: &Answer, why: &str| {
+        assert_eq!(page.status, StatusCode::UNPROCESSABLE_ENTITY, "{}", page.body);
+        assert!(page.body.contains(why), "{}", page.body);
+        assert!(!page.body.contains("name=\"password\""), "{}", page.body);
+    };
+    asks_for_nothing(&ask(&own).await, "his address is new in your book");
+    asks_for_nothing(&ask(&other).await, "this address is not in it");
+    house.clock.advance(CHANGE_DELAY);
+    let review = ask(&own).await;
+    assert_eq!(review.status, StatusCode::OK, "{}", review.body);
+    assert!(!review.body.contains("name=\"password\""), "{}", review.body);
+}
+
 /// Whoever decides, or is asked why nothing comes, sees that it is not staff a payout waits for.
 #[tokio::test]
 async fn the_console_says_until_when_a_payout_is_held() {
