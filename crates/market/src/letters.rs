@@ -11,7 +11,7 @@
 
 use crate::notices::{Notice, NoticeKind};
 use crate::{Market, Result, life_sql, metered};
-use gruve_store::{Row, Tx, params};
+use gruve_store::{Row, Tx, params, transact};
 use gruve_units::{AccountId, ContractId, Duration, Timestamp};
 use std::collections::BTreeSet;
 
@@ -136,6 +136,19 @@ impl Market {
         }
         tx.rollback().await?;
         Ok(all)
+    }
+
+    /// Takes all that anybody is to be written of: no letter will be.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn drop_letters(&self) -> Result<()> {
+        transact!(self.store(), tx -> Result<()> => {
+            for sql in [life_sql::NONE_TO_WRITE, metered::sql::NONE_TO_WRITE] {
+                tx.execute(sql, &params![]).await?;
+            }
+            Ok(())
+        })
     }
 
     /// Takes all that an account is to be written of, in the transaction that writes the letter: at most so many lines, the

@@ -61,6 +61,7 @@ statements! {
         ORDER BY account LIMIT $1";
     UNWRITTEN = "SELECT contract, kind, at FROM market_notices WHERE account = $1 AND letter = 1
         ORDER BY at, contract, kind, about LIMIT $2";
+    NONE_TO_WRITE = "UPDATE market_notices SET letter = 0 WHERE letter = 1";
     WRITTEN = "UPDATE market_notices SET letter = 2 WHERE account = $1 AND letter = 1";
 
     // Shortfall by the operator's doing

@@ -161,6 +161,9 @@ async fn a_letter_has_so_many_lines_counts_the_rest_and_is_taken_with_what_write
     let w = World::with(store, config()).await;
     w.prove(10_000).await;
     let (me, other) = (someone(1), someone(2));
+    // A lease that is near its end in its first epoch.
+    w.lease(me, 1_000, 3).await;
+    w.epoch_at(10_000).await;
     // Three meters at 100 an epoch: what is left after the next holds is low for each of them.
     w.fund(me, 610).await;
     w.fund(other, 230).await;
@@ -174,12 +177,12 @@ async fn a_letter_has_so_many_lines_counts_the_rest_and_is_taken_with_what_write
     // Whoever cannot write it leaves it where it is.
     let market = &w.market;
     let failed = transact!(w.store, tx -> Result<()> => {
-        assert_eq!(market.take_letter(tx, me, 20).await?.lines.len(), 3);
+        assert_eq!(market.take_letter(tx, me, 20).await?.lines.len(), 4);
         Err(MarketError::BadPrice("no letter"))
     });
     assert!(failed.is_err());
     let letter = take(&w, me, 2).await;
-    assert_eq!((letter.lines.len(), letter.more), (2, 1));
+    assert_eq!((letter.lines.len(), letter.more), (2, 2), "of whatever kinds");
     assert_eq!(take(&w, me, 2).await, Letter::default(), "with the rest of it");
     assert_eq!(written(&w, other).await, [(his, Told::Metered(metered::NoticeKind::Low))]);
 }

@@ -103,6 +103,7 @@ statements! {
     UNWRITTEN = "SELECT n.contract AS contract, n.kind AS kind, n.at AS at
         FROM market_metered_notices n JOIN market_metered c ON c.id = n.contract
         WHERE c.account = $1 AND n.letter = 1 ORDER BY n.at, n.contract, n.number LIMIT $2";
+    NONE_TO_WRITE = "UPDATE market_metered_notices SET letter = 0 WHERE letter = 1";
     WRITTEN = "UPDATE market_metered_notices SET letter = 2 WHERE letter = 1
         AND contract IN (SELECT id FROM market_metered WHERE account = $1)";
 }
