@@ -229,7 +229,35 @@ mod tests {
         }
     }
 
+    /// A house that was brought up to date has notices of months.
+    async fn what_was_told_before_there_were_letters_is_not_written(store: Store) {
+        const LEASES: &str =
+            "INSERT INTO market_notices (account, contract, kind, about, at, detail)
+            VALUES ($1, $1, 'paused', 1, 1, '')";
+        const METERED: &str =
+            "INSERT INTO market_metered_notices (contract, number, kind, epoch, at)
+            VALUES ($1, 1, 'low', 1, 1)";
+        const LETTERS: &str = "SELECT letter FROM market_notices UNION ALL
+            SELECT letter FROM market_metered_notices";
+        store.migrate("market", crate::MIGRATIONS).await.unwrap();
+        store.migrate("market_metered", &crate::METERED_MIGRATIONS[..3]).await.unwrap();
+        store.migrate("market_life", &crate::LIFE_MIGRATIONS[..3]).await.unwrap();
+        transact!(store, tx -> Result<()> => {
+            for sql in [LEASES, METERED] {
+                tx.execute(sql, &params![someone(1)]).await?;
+            }
+            Ok(())
+        })
+        .unwrap();
+        let w = World::new(store).await;
+        assert!(w.market.accounts_to_write_to(10).await.unwrap().is_empty());
+        let rows = w.store.read().await.unwrap().fetch_all(LETTERS, &params![]).await.unwrap();
+        let letters: Vec<i64> = rows.iter().map(|row| row.get("letter").unwrap()).collect();
+        assert_eq!(letters, [0, 0]);
+    }
+
     laws! { letters: [
+        what_was_told_before_there_were_letters_is_not_written,
         what_comes_again_and_again_is_written_once_in_a_while_and_some_not_at_all,
     ] }
 }
