@@ -16,7 +16,7 @@ pub enum NoticeKind {
     Paused,
     /// It runs again.
     Resumed,
-    /// It does not pay, and runs on because its owner said so or its plan does.
+    /// It does not pay, and runs on because its owner said so.
     Unprofitable,
     /// It comes to its end.
     EndNear,
