@@ -396,6 +396,24 @@ async fn an_owner_is_written_to_in_the_own_language_before_and_when_a_meter_stop
 }
 
 #[tokio::test]
+async fn owners_are_written_to_as_long_as_the_site_is_served() {
+    let house = writing_house(false).await;
+    nearly_dry(&house, &mut Browser::new(&house.app)).await;
+    written(&house).await;
+    house.epochs(1).await;
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let market = house.market.clone();
+    let taken = async move {
+        while !market.accounts_to_write_to(1).await.unwrap().is_empty() {
+            tokio::task::yield_now().await;
+        }
+    };
+    let serving = gruve_web::serve(listener, house.state.clone(), taken);
+    tokio::time::timeout(std::time::Duration::from_secs(60), serving).await.unwrap().unwrap();
+    assert_eq!(written(&house).await.len(), 1);
+}
+
+#[tokio::test]
 async fn letters_of_contracts_wait_while_many_messages_are_due() {
     let house = writing_house(false).await;
     nearly_dry(&house, &mut Browser::new(&house.app)).await;
