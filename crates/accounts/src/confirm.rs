@@ -245,6 +245,27 @@ impl Accounts {
         self.tell(tx, account, what, self.now()).await
     }
 
+    /// Queues a letter to an account's owner of what became of contracts, in the transaction that takes it from where it waits:
+    /// sentences, as each is said in the owner's language, each with the path of the page that shows more. There is none
+    /// where too many letters wait, nor to an account that is not there.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn tell_of_contracts(
+        &self,
+        tx: &mut Tx,
+        account: AccountId,
+        lines: &[(String, String)],
+    ) -> Result<()> {
+        let Some(rules) = self.mail_rules() else { return Ok(()) };
+        let Some(row) = tx.fetch_optional(WHOSE_MAIL, &params![account]).await? else {
+            return Ok(());
+        };
+        let (email, language): (String, Option<String>) = (row.get("email")?, row.get("language")?);
+        let mail = words::of_contracts(rules.voice(language.as_deref()), &email, lines);
+        queue_notice(tx, account, &mail, self.now(), self.mail_id()).await
+    }
+
     /// Queues a notice of something that has happened, where the house writes.
     pub(crate) async fn tell(
         &self,

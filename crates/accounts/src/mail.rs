@@ -4,7 +4,7 @@
 //! counted before it is made, so that a message that kills the sender is not tried for ever; a crash
 //! between the server's yes and the row's end sends it twice.
 
-use crate::sql::{COUNT_MAIL, DUE_MAIL, INSERT_MAIL, REMOVE_MAIL, TRY_MAIL};
+use crate::sql::{COUNT_DUE_MAIL, COUNT_MAIL, DUE_MAIL, INSERT_MAIL, REMOVE_MAIL, TRY_MAIL};
 use crate::{Accounts, AccountsError, Result, Role};
 use async_trait::async_trait;
 use gruve_store::{Tx, params, transact};
@@ -24,6 +24,10 @@ const WAITING_MAX: i64 = 20;
 
 /// The same with notices of what has happened: room for them is left where the others are full.
 const NOTICES_MAX: i64 = 40;
+
+/// As many messages that are due are much: what can wait stays where it is, so that nobody's new password waits behind it for
+/// long. Some rounds of the sender.
+pub const MUCH_DUE: i64 = 50;
 
 /// What stands instead of an address where an account has none that is its own; no mail goes there.
 pub(crate) fn no_address(account: AccountId) -> String {
@@ -241,6 +245,16 @@ impl Accounts {
             }
         }
         Ok(told)
+    }
+
+    /// Whether [`MUCH_DUE`] messages wait for the sender.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn has_much_to_send(&self) -> Result<bool> {
+        let mut tx = self.store().read().await?;
+        let row = tx.fetch_one(COUNT_DUE_MAIL, &params![self.now(), MUCH_DUE]).await?;
+        Ok(row.get::<i64>("n")? >= MUCH_DUE)
     }
 
     /// How the house writes to its customers, if it does.

@@ -166,6 +166,8 @@ gruve_store::statements! {
     INSERT_MAIL = "INSERT INTO accounts_mail \
         (id, account, recipient, subject, body, made_at, tries, due_at) \
         VALUES ($1, $2, $3, $4, $5, $6, $7, $8)";
+    COUNT_DUE_MAIL = "SELECT COUNT(*) AS n FROM \
+        (SELECT 1 AS one FROM accounts_mail WHERE due_at <= $1 LIMIT $2) AS due";
     COUNT_MAIL = "SELECT COUNT(*) AS n FROM accounts_mail WHERE account = $1";
     DUE_MAIL = "SELECT id, account, recipient, subject, body, tries FROM accounts_mail \
         WHERE due_at <= $1 ORDER BY due_at, id LIMIT $2";

@@ -78,3 +78,12 @@ pub(crate) fn done(r: Voice<'_>, to: &str, what: &str) -> Mail {
     let lines: Vec<&str> = what.lines().chain([rest]).collect();
     mail(r, to, "a change of your account", &lines)
 }
+
+/// What became of contracts: sentences, each with the path of its page.
+pub(crate) fn of_contracts(r: Voice<'_>, to: &str, of: &[(String, String)]) -> Mail {
+    let origin = r.rules.origin.trim_end_matches('/');
+    let links: Vec<String> = of.iter().map(|(_, path)| format!("{origin}{path}")).collect();
+    let both = of.iter().zip(&links);
+    let lines: Vec<&str> = both.flat_map(|((said, _), link)| [said.as_str(), link]).collect();
+    mail(r, to, "about your contracts", &lines)
+}

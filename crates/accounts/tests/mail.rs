@@ -9,7 +9,7 @@ use gruve_accounts::{
     LETTERS_PER_NETWORK, Mail, MailError, MailRules, NewAccount, PER_ADDRESS, Role, SIGN_INS_TOLD,
     SIGN_UPS_PER_NETWORK, Scope, TRIES_MAX, Ticket,
 };
-use gruve_store::{Store, laws};
+use gruve_store::{Store, laws, transact};
 use gruve_units::{AccountId, Asset, Clock as _, Duration, ManualClock, SeededEntropy, Timestamp};
 use post::{House, PASSWORD, PROOF, Sink, named, ticket};
 use std::net::IpAddr;
@@ -421,6 +421,48 @@ async fn letters_are_in_the_language_that_the_account_has_chosen(store: Store) {
     assert_eq!(info.language.as_deref(), Some("nb"));
 }
 
+async fn news_of_contracts_is_one_letter_in_the_owners_language_and_holds_nothing_up(store: Store) {
+    Accounts::migrate(&store).await.unwrap();
+    let mail = MailRules {
+        origin: "https://gruve.test/".into(),
+        house: "Gruve".into(),
+        confirm_sign_up: false,
+        say: |sentence, language| match language {
+            Some(code) if !sentence.starts_with("http") => format!("{code}: {sentence}"),
+            _ => sentence.to_owned(),
+        },
+    };
+    let rules = AccountRules { mail: Some(mail), ..AccountRules::default() };
+    let clock = Arc::new(ManualClock::new(Timestamp::from_secs(1_700_000_000)));
+    let accounts =
+        Accounts::with_rules(store.clone(), clock.clone(), Arc::new(SeededEntropy::new(7)), rules);
+    let house = House { accounts, clock, sink: Sink::default() };
+    let anna = house.accounts.sign_up(named("anna")).await.unwrap();
+    house.accounts.set_language(anna, Some("nb")).await.unwrap();
+    let lines = [("It stops.", "/contracts/1"), ("It goes on.", "/metered/2")]
+        .map(|(said, path)| (said.to_owned(), path.to_owned()));
+    let tell = async |who: AccountId| {
+        transact!(store, tx -> Result<(), AccountsError> => {
+            house.accounts.tell_of_contracts(tx, who, &lines).await
+        })
+        .unwrap();
+    };
+    tell(anna).await;
+    tell(AccountId::from_bytes([9; 16])).await;
+    let sent = house.mail().await;
+    assert_eq!(sent.len(), 1, "nobody else is written to");
+    assert_eq!(sent[0].to, "anna@example.org");
+    assert_eq!(sent[0].subject, "Gruve: nb: about your contracts");
+    let body = "nb: It stops.\n\nhttps://gruve.test/contracts/1\n\nnb: It goes on.\n\n\
+                https://gruve.test/metered/2\n\n-- \nGruve\n";
+    assert_eq!(sent[0].body, body);
+    // What a full outbox has no room for is left out, and what it tells of stands.
+    for _ in 0..50 {
+        tell(anna).await;
+    }
+    assert_eq!(house.mail().await.len(), 40);
+}
+
 /// Whoever looks over a shoulder, or stands between, has a code that was used.
 async fn a_code_that_is_used_again_is_refused_and_told_to_its_owner(store: Store) {
     let (house, anna) = House::with_anna(store).await;
@@ -444,6 +486,7 @@ async fn a_code_that_is_used_again_is_refused_and_told_to_its_owner(store: Store
 }
 
 laws! { mail: [
+    news_of_contracts_is_one_letter_in_the_owners_language_and_holds_nothing_up,
     whether_another_account_has_an_address_is_not_told_to_who_wants_it,
     a_stranger_gets_no_more_messages_than_anybody_may_have_sent_there,
     one_network_has_a_bounded_number_of_messages_sent_whoever_they_go_to,

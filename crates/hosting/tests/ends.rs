@@ -378,7 +378,63 @@ async fn the_lowest_agreed_fee_counts_while_a_contract_runs_and_for_a_year_after
     assert_eq!(fees().await, [(ola, 100)]);
 }
 
+/// On the side of whoever's password is new.
+async fn a_new_password_takes_back_own_offers_and_what_was_agreed_and_nothing_of_others(
+    store: Store,
+) {
+    let w = world(store).await;
+    let (kari, ola, per) = (account(1), account(2), account(3));
+    // A machine of each, of which Kari's first was handed on before, and has begun with Ola.
+    let mut machines = vec![w.machine];
+    for n in 1..4 {
+        machines.push(stocked(&w, n).await);
+    }
+    let mut owned = Vec::new();
+    for (machine, who) in machines.into_iter().zip([kari, kari, ola, per]) {
+        let id = w.hosting.offer(machine, who, terms(PayFrom::Balance), btc(0)).await.unwrap();
+        let from = w.hosting.accept(who, id).await.unwrap();
+        owned.push((id, from));
+    }
+    w.clock.set(w.farm.rule(&lane()).unwrap().end(owned[3].1));
+    let offer = async |from: AccountId, n: usize, to: AccountId| {
+        w.hosting.offer_transfer(from, owned[n].0, to, btc(0)).await.unwrap()
+    };
+    let gone = offer(kari, 0, ola).await;
+    w.hosting.accept(ola, gone).await.unwrap();
+    let (hers, his, pers) =
+        (offer(kari, 1, ola).await, offer(ola, 2, kari).await, offer(per, 3, ola).await);
+    let look = async |id| w.hosting.contract(None, id).await.unwrap();
+    let agree = async |id| {
+        let c = look(id).await;
+        transact!(w.store, tx -> Result<_, HostingError> => { w.hosting.agree_in(tx, &c).await })
+    };
+    let (since, is_new) = agree(hers).await.unwrap();
+    assert!(is_new && since == w.clock.now());
+    w.clock.advance(gruve_units::Duration::from_secs(60));
+    assert_eq!(agree(hers).await.unwrap(), (since, false), "agreed since then");
+    for id in [his, pers] {
+        assert!(agree(id).await.unwrap().1);
+    }
+    // What the house itself offers is taken, not agreed to; nor is what is over.
+    let houses = w.hosting.offer(stocked(&w, 9).await, kari, terms(PayFrom::Balance), btc(0)).await;
+    for id in [houses.unwrap(), gone] {
+        assert!(matches!(agree(id).await, Err(HostingError::NotNow(_))));
+    }
+
+    w.hosting.drop_handing(kari).await.unwrap();
+    let at = async |id| {
+        let c = look(id).await;
+        (c.state, c.agreed_at.is_some())
+    };
+    assert_eq!(at(hers).await.0, HostingState::Withdrawn, "her offer");
+    assert_eq!(at(his).await, (HostingState::Offered, false), "what she agreed to take");
+    assert_eq!(at(pers).await, (HostingState::Offered, true), "nothing of hers");
+    assert_eq!(at(gone).await.0, HostingState::Active, "what was taken stays taken");
+    w.assert_sound().await;
+}
+
 laws! { ends: [
+    a_new_password_takes_back_own_offers_and_what_was_agreed_and_nothing_of_others,
     a_lease_that_the_operator_ends_gives_back_what_is_left_and_one_that_its_owner_ends_nothing,
     what_is_left_of_a_term_can_be_handed_on_and_comes_back_to_whoever_has_it,
     a_contract_without_a_term_is_ended_by_either_side_and_a_sold_machine_stays_paid,

@@ -17,8 +17,8 @@ pub const END_NEAR_EPOCHS_MAX: u64 = 1_008;
 
 many_statements! {
     INSERT_NOTICES (account Bytes, contract Bytes, kind Text, about Int, at Int, detail Text) =
-        "INSERT INTO market_notices (account, contract, kind, about, at, detail)
-        SELECT account, contract, kind, about, at, detail FROM given
+        "INSERT INTO market_notices (account, contract, kind, about, at, detail, letter)
+        SELECT account, contract, kind, about, at, detail, 1 FROM given
         WHERE 1 = 1 ON CONFLICT (contract, kind, about) DO NOTHING";
 }
 

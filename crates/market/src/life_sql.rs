@@ -42,8 +42,8 @@ statements! {
         WHERE asset = $1 AND instant < $2 ORDER BY instant DESC LIMIT $3";
 
     // Notices
-    NOTICE = "INSERT INTO market_notices (account, contract, kind, about, at, detail)
-        VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (contract, kind, about) DO NOTHING";
+    NOTICE = "INSERT INTO market_notices (account, contract, kind, about, at, detail, letter)
+        VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (contract, kind, about) DO NOTHING";
     NOTICES = "SELECT contract, kind, about, at, detail FROM market_notices
         WHERE account = $1 ORDER BY at DESC, kind LIMIT $2";
     NOTICES_BEFORE = "SELECT contract, kind, about, at, detail FROM market_notices
@@ -53,6 +53,16 @@ statements! {
         WHERE account = $1 AND at >= $2 AND at < $3 ORDER BY at, contract, kind, about LIMIT $4";
     NOTICES_OF_CONTRACT = "SELECT contract, kind, about, at, detail FROM market_notices
         WHERE account = $1 AND contract = $2 ORDER BY at DESC, kind LIMIT $3";
+
+    // Letters that tell of them
+    LAST_LETTER = "SELECT at FROM market_notices WHERE contract = $1 AND kind = $2 AND letter > 0
+        ORDER BY about DESC LIMIT 1";
+    TO_WRITE_TO = "SELECT DISTINCT account FROM market_notices WHERE letter = 1
+        ORDER BY account LIMIT $1";
+    UNWRITTEN = "SELECT contract, kind, at FROM market_notices WHERE account = $1 AND letter = 1
+        ORDER BY at, contract, kind, about LIMIT $2";
+    NONE_TO_WRITE = "UPDATE market_notices SET letter = 0 WHERE letter = 1";
+    WRITTEN = "UPDATE market_notices SET letter = 2 WHERE account = $1 AND letter = 1";
 
     // Shortfall by the operator's doing
     PUT_SHORT = "INSERT INTO market_short (lane, epoch, since_epoch, missing, judged)

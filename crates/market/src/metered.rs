@@ -115,6 +115,23 @@ impl NoticeKind {
             NoticeKind::Ended => "ended",
         }
     }
+
+    /// A sentence for people.
+    #[must_use]
+    pub const fn sentence(self) -> &'static str {
+        match self {
+            NoticeKind::Low => {
+                "The balance that pays for this metered contract will soon be used up. Top it up in \
+                 time, or no work is given."
+            }
+            NoticeKind::Stopped => {
+                "This metered contract has stopped: nothing could be held for the next epoch. It goes on \
+                 by itself once the balance covers an epoch and its hashrate is for sale."
+            }
+            NoticeKind::Resumed => "This metered contract goes on.",
+            NoticeKind::Ended => "This metered contract has ended.",
+        }
+    }
 }
 
 /// A metered contract as its owner sees it.
@@ -274,7 +291,7 @@ impl Metered {
     ) -> Result<()> {
         let row = tx.fetch_one(sql::COUNT_NOTICES, &params![self.id]).await?;
         let number = row.get::<i64>("n")? + 1;
-        let given = params![self.id, number, kind.name(), epoch, at];
+        let given = params![self.id, number, kind.name(), epoch, at, kind.is_written()];
         tx.execute(sql::INSERT_NOTICE, &given).await?;
         Ok(())
     }

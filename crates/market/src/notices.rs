@@ -1,7 +1,7 @@
 //! What customers are told: by a key whose text the pages have, about one thing once.
 
 use crate::contract::Contract;
-use crate::{Market, Result, life_sql};
+use crate::{Market, Result, letters, life_sql};
 use gruve_store::{Row, Tx, params};
 use gruve_units::{AccountId, ContractId, EpochNumber, Timestamp};
 
@@ -16,7 +16,7 @@ pub enum NoticeKind {
     Paused,
     /// It runs again.
     Resumed,
-    /// It does not pay, and runs on because its owner said so or its plan does.
+    /// It does not pay, and runs on because its owner said so.
     Unprofitable,
     /// It comes to its end.
     EndNear,
@@ -173,15 +173,17 @@ pub struct Notice {
     pub detail: String,
 }
 
-/// Writes a notice down; the same again does nothing.
+/// Writes a notice down, and whether a letter is to tell it; the same again does nothing.
 pub(crate) async fn tell(tx: &mut Tx, account: AccountId, notice: &Notice) -> Result<()> {
+    let letter = letters::is_due(tx, notice).await?;
     let row = params![
         account,
         notice.contract,
         notice.kind.key(),
         notice.about,
         notice.at,
-        notice.detail.as_str()
+        notice.detail.as_str(),
+        letter
     ];
     tx.execute(life_sql::NOTICE, &row).await?;
     Ok(())

@@ -50,6 +50,12 @@ pub const LIFE_MIGRATIONS: &[Migration] = &[
         sqlite: include_str!("../migrations/0003_life.sqlite.sql"),
         postgres: include_str!("../migrations/0003_life.postgres.sql"),
     },
+    Migration {
+        number: 4,
+        name: "letters",
+        sqlite: include_str!("../migrations/0004_life.sqlite.sql"),
+        postgres: include_str!("../migrations/0004_life.postgres.sql"),
+    },
 ];
 
 /// The tables of `chain`, counted by themselves.

@@ -152,6 +152,7 @@ const NOT_FOUND: &[(&str, &str)] = &[
     ("market_notices.account", TOLD),
     ("market_notices.at", TOLD),
     ("market_notices.contract", TOLD),
+    ("market_notices.letter", TOLD),
     ("market_plans.body", TOLD),
     ("market_plans.stored_at", TOLD),
     ("market_plans.version", TOLD),

@@ -28,6 +28,7 @@ mod app;
 mod assets;
 mod client;
 mod console;
+mod contract_letters;
 mod conversion;
 mod crowd;
 mod deciding;

@@ -2,6 +2,7 @@
 
 use crate::app::metrics_router;
 use crate::client::{Peer, is_one_of};
+use crate::contract_letters::keep_writing;
 use crate::leaving::close::keep_closing;
 use crate::live::watch_for_changes;
 use crate::patience::{Neighbours, Patient};
@@ -68,7 +69,7 @@ pub async fn serve(
     let pulse = state.pulse().clone();
     let closing = keep_closing(state.clone());
     let (watch, sending) = (keep_watch(state.clone()), keep_sending(state.clone()));
-    let delivering = keep_delivering(state.clone());
+    let (delivering, writing) = (keep_delivering(state.clone()), keep_writing(state.clone()));
     let watcher = watch_for_changes(state);
     // On the heap: with all of them inside, what serves would be too large to be moved about.
     let over = Box::pin(async {
@@ -79,6 +80,7 @@ pub async fn serve(
             () = watch => {}
             () = sending => {}
             () = delivering => {}
+            () = writing => {}
         }
     });
     take(listener, app, doors, over, || pulse.close()).await;

@@ -49,6 +49,40 @@ async fn a_page_is_in_the_language_that_was_chosen_else_the_browsers_else_englis
 }
 
 #[tokio::test]
+async fn an_account_has_the_language_of_the_page_on_which_it_was_opened() {
+    let house = House::new().await;
+    let accounts = [
+        ("kari", "nb-NO,nb;q=0.9", "", Some("nb")),
+        ("ola", "en-GB", "", None),
+        ("per", "nb", "en", Some("en")),
+    ];
+    for (name, accept, chosen, kept) in accounts {
+        let cookie = format!("gruve-language={chosen}");
+        let form = page(&house, "/sign-up", accept, &cookie).await;
+        let csrf = form.field("csrf");
+        let own = form.header("set-cookie").split(';').next().unwrap().to_owned();
+        let fields = [
+            ("csrf", csrf.as_str()),
+            ("name", name),
+            ("email", &format!("{name}@example.org")),
+            ("password", "four words make one"),
+        ];
+        let request = Request::post("/sign-up")
+            .header(header::HOST, "gruve.test")
+            .header(header::ORIGIN, "http://gruve.test")
+            .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded")
+            .header(header::ACCEPT_LANGUAGE, accept)
+            .header(header::COOKIE, format!("{cookie}; {own}"))
+            .body(Body::from(house::browser::form(&fields)))
+            .unwrap();
+        let opened = ask(&house.app, request).await;
+        assert_eq!(opened.location(), "/account", "{}", opened.body);
+        let account = house.account(name).await;
+        assert_eq!(house.accounts.language_of(account).await.unwrap().as_deref(), kept, "{name}");
+    }
+}
+
+#[tokio::test]
 async fn a_link_at_the_foot_changes_the_language_and_leads_back_and_never_elsewhere() {
     let house = House::new().await;
     let mut me = Browser::new(&house.app);
@@ -235,7 +269,8 @@ fn unsaid(text: &str) -> Vec<String> {
     // A plan's title is the operator's.
     let text = text.replace("Bitcoin by the meter", "");
     // A secret is in no language.
-    let words: Vec<&str> = text.split(' ').filter(|w| !w.starts_with("whsec_")).collect();
+    let is_secret = |w: &&str| w.starts_with("whsec_") || w.starts_with("gruve_");
+    let words: Vec<&str> = text.split(' ').filter(|w| !is_secret(w)).collect();
     let text = words.join(" ");
     let text = text
         .replace("&amp;", "&")
@@ -378,9 +413,14 @@ fn written(name: &str, stranger: &str) -> String {
     .to_owned()
 }
 
-/// Forms that end the session or take the role that sends them: sent last.
-const LAST: [&str; 4] =
-    ["/account/sessions/end", "/console/staff", "/console/customers/{id}/sign-out", "/sign-out"];
+/// Forms that keep payouts to a book in which nobody stands, end the session or take the role that sends them: sent last.
+const LAST: [&str; 5] = [
+    "/account/addresses/only",
+    "/account/sessions/end",
+    "/console/staff",
+    "/console/customers/{id}/sign-out",
+    "/sign-out",
+];
 
 #[tokio::test]
 async fn nothing_that_a_form_answers_is_left_unsaid() {

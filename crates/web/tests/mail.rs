@@ -5,12 +5,16 @@ mod house;
 
 use axum::http::StatusCode;
 use gruve_accounts::{
-    AccountRules, CHANGE_DELAY, Mail, MailError, MailRules, Mailer, SEALED_FOR, UNCONFIRMED_KEPT,
+    AccountRules, AccountsError, CHANGE_DELAY, Mail, MailError, MailRules, Mailer, SEALED_FOR,
+    UNCONFIRMED_KEPT,
 };
+use gruve_store::transact;
 use gruve_units::{Amount, Asset, Clock as _};
 use gruve_web::WebConfig;
 use house::House;
+use house::balances::fund;
 use house::browser::{Answer, Browser, Program};
+use house::letters::written;
 use serde_json::json;
 use std::sync::Mutex;
 
@@ -346,4 +350,99 @@ async fn a_lost_second_factor_is_taken_off_after_days_in_which_nothing_is_paid_o
     assert!(me.get("/account").await.location().starts_with("/sign-in"), "signed out");
     assert_eq!(sign_in(&mut lost, PASSWORD).await.location(), "/account", "by the password alone");
     assert!(lost.get("/account").await.body.contains("taken off because it was said to be lost"));
+}
+
+/// A meter that is paid for less than two epochs more, in a language that the house was told once; the contract.
+async fn nearly_dry(house: &House, me: &mut Browser) -> String {
+    me.sign_up("kari").await;
+    me.get("/language/nb").await;
+    house.epochs(8).await;
+    let kari = Program::signed_in(&house.app, "kari").await;
+    let account = house.account("kari").await;
+    fund(house, account, 90_000_000).await;
+    let order = json!({ "plan": "btc-meter", "hashrate": "100 kH/s" });
+    let started = kari.post("/api/v1/metered", order).await;
+    assert_eq!(started.status, StatusCode::CREATED, "{}", started.body);
+    let held = started.json()["held"]["minor"].as_i64().unwrap();
+    let left = house::balances::available(house, account).await;
+    house::balances::spend(house, account, left - held / 2).await;
+    started.json()["contract"].as_str().unwrap().to_owned()
+}
+
+#[tokio::test]
+async fn an_owner_is_written_to_in_the_own_language_before_and_when_a_meter_stops() {
+    let house = writing_house(false).await;
+    let mut me = Browser::new(&house.app);
+    let contract = nearly_dry(&house, &mut me).await;
+    written(&house).await;
+    let mut bodies = Vec::new();
+    for _ in 0..4 {
+        house.epochs(1).await;
+        house.state.write_to_owners().await.unwrap();
+        for letter in written(&house).await {
+            assert_eq!(letter.to, "kari@example.org");
+            assert_eq!(letter.subject, "Gruve: om kontraktene dine");
+            let link = format!("http://gruve.test/metered/{contract}");
+            assert!(letter.body.contains(&link), "{}", letter.body);
+            let page = me.get(&format!("/metered/{contract}")).await;
+            assert_eq!(page.status, StatusCode::OK, "where the link leads");
+            bodies.push(letter.body);
+        }
+    }
+    assert_eq!(bodies.len(), 2, "{bodies:#?}");
+    assert!(bodies[0].starts_with("Saldoen som betaler for denne kontrakten"), "{}", bodies[0]);
+    assert!(bodies[1].starts_with("Denne kontrakten etter måler har stanset"), "{}", bodies[1]);
+    assert_eq!(house.state.write_to_owners().await, Ok(0));
+}
+
+#[tokio::test]
+async fn owners_are_written_to_as_long_as_the_site_is_served() {
+    let house = writing_house(false).await;
+    nearly_dry(&house, &mut Browser::new(&house.app)).await;
+    written(&house).await;
+    house.epochs(1).await;
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let market = house.market.clone();
+    let taken = async move {
+        while !market.accounts_to_write_to(1).await.unwrap().is_empty() {
+            tokio::task::yield_now().await;
+        }
+    };
+    let serving = gruve_web::serve(listener, house.state.clone(), taken);
+    tokio::time::timeout(std::time::Duration::from_secs(60), serving).await.unwrap().unwrap();
+    assert_eq!(written(&house).await.len(), 1);
+}
+
+#[tokio::test]
+async fn letters_of_contracts_wait_while_many_messages_are_due() {
+    let house = writing_house(false).await;
+    nearly_dry(&house, &mut Browser::new(&house.app)).await;
+    written(&house).await;
+    house.epochs(1).await;
+    // Others' messages, as many as some accounts may have wait.
+    for name in ["ola", "per"] {
+        Program::signed_up(&house.app, name).await;
+        let account = house.account(name).await;
+        for _ in 0..gruve_accounts::MUCH_DUE / 2 {
+            transact!(house.store, tx -> Result<(), AccountsError> => {
+                house.accounts.tell_owner(tx, account, "Something was done.").await
+            })
+            .unwrap();
+        }
+    }
+    assert_eq!(house.state.write_to_owners().await, Ok(0));
+    while written(&house).await.len() > 1 {}
+    assert_eq!(house.state.write_to_owners().await, Ok(1));
+    let told = written(&house).await;
+    assert!(told.len() == 1 && told[0].to == "kari@example.org", "{told:?}");
+}
+
+#[tokio::test]
+async fn a_house_without_mail_keeps_no_letters() {
+    let house = House::new().await;
+    nearly_dry(&house, &mut Browser::new(&house.app)).await;
+    house.epochs(1).await;
+    assert_eq!(house.market.accounts_to_write_to(10).await.unwrap().len(), 1);
+    assert_eq!(house.state.write_to_owners().await, Ok(0));
+    assert!(house.market.accounts_to_write_to(10).await.unwrap().is_empty());
 }

@@ -317,6 +317,29 @@ async fn a_new_password_takes_back_what_is_held_and_nothing_else() {
     assert_eq!((&left["address"], &left["next_address"]), (&Value::Null, &Value::Null), "{left}");
 }
 
+/// Whoever knows the old password knows what to wait for; whoever has the mailbox ends it.
+#[tokio::test]
+async fn a_new_password_by_mail_takes_back_what_waits_as_well() {
+    let (house, kari) = kari_has_coins().await;
+    let ola = Program::signed_up(&house.app, "ola").await;
+    let offer = handed_to_kari(&ola, &machine_for(&house, (&ola, "ola"), 1).await).await;
+    let held = pays(&kari, &house.stranger(&house.lanes[0]), Some(PASSWORD)).await;
+    assert!(take(&kari, &offer).await.json()["taken_after"].is_string());
+    letters::written(&house).await;
+    let email = json!({ "email": "kari@example.org" });
+    assert!(kari.post("/api/v1/letters/forgotten", email).await.status.is_success());
+    let ticket = letters::ticket(&house, "reset").await;
+    let new = json!({ "ticket": ticket, "new": "another four long words" });
+    let set = kari.post("/api/v1/letters/password", new).await;
+    assert!(set.status.is_success(), "{}", set.body);
+    let login = json!({ "login": "kari", "password": "another four long words" });
+    let mut kari = Program::new(&house.app);
+    let session = kari.post("/api/v1/sessions", login).await.json();
+    kari.token = Some(session["token"].as_str().unwrap().to_owned());
+    assert_eq!(look(&kari, &held).await["state"], "cancelled");
+    assert_eq!(kari.get(&offer).await.json()["taken_after"], Value::Null);
+}
+
 /// Offers a machine to Kari for a tenth of a coin; the path of the offer.
 async fn handed_to_kari(owner: &Program, contract: &str) -> String {
     let order = json!({ "to": "kari", "asset": "BTC", "price": "0.1", "password": PASSWORD });

@@ -252,8 +252,98 @@ pub(super) async fn watch(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use gruve_chain::{NetworkName, params_for};
-    use gruve_units::Asset;
+    use crate::house::files::Holding;
+    use gruve_chain::{NetworkName, address_for_script, params_for};
+    use gruve_farm::{MachineState, NewInventory};
+    use gruve_hosting::{HostingKind, OfferTerms, PayFrom};
+    use gruve_store::transact;
+    use gruve_units::{Amount, Asset, Hashrate, ManualClock, SeededEntropy, Timestamp};
+
+    const CONFIG: &str = r#"
+[house]
+name = "House"
+origin = "house.example/log"
+data = "house"
+[[lane]]
+id = "btc"
+asset = "BTC"
+network = "dev"
+outside_fee_bps = 150
+[lane.node]
+url = "http://127.0.0.1:1"
+[lane.stratum]
+listen = "127.0.0.1:0"
+"#;
+
+    /// An owner who wishes to be paid by the blocks of a machine under SOLO, and has agreed on a fee, or on none, as in terms
+    /// of before; from when on the machine is the owner's.
+    async fn owner(parts: &Parts, n: u8, fee: Option<u16>) -> (AccountId, EpochNumber) {
+        let lane: LaneId = "btc".parse().unwrap();
+        let new = NewInventory {
+            site: parts.farm.add_site("bergen").await.unwrap(),
+            name: format!("hosted-{n}"),
+            lane: lane.clone(),
+            serial: format!("SN000{n}"),
+            model: "S19 Pro".to_owned(),
+            rack: "A-3".to_owned(),
+            nameplate: Hashrate(350_000),
+            watts: 3_250,
+        };
+        let machine = parts.farm.add_inventory(new).await.unwrap();
+        parts.farm.set_state(machine, MachineState::Running).await.unwrap();
+        let terms = OfferTerms {
+            kind: HostingKind::Sold,
+            scheme: gruve_hosting::Scheme::Solo,
+            pay_from: PayFrom::Balance,
+            asset: Asset::Btc,
+            energy_minor_per_kwh: 100,
+            fee_minor_per_day: 2_000,
+            level: Bps::new(9_500).unwrap(),
+            term_epochs: 0,
+            minimum_payout_minor: 0,
+            earnings_fee: fee.and_then(Bps::new),
+        };
+        let (who, nothing) = (AccountId::from_bytes([n; 16]), Amount::new(Asset::Btc, 0));
+        let id = parts.hosting.offer(machine, who, terms, nothing).await.unwrap();
+        let from = parts.hosting.accept(who, id).await.unwrap();
+        let script = [&[0, 20][..], &[n; 20]].concat();
+        let params = params_for(Asset::Btc, NetworkName::Dev).unwrap();
+        let address = address_for_script(&params, &script).unwrap();
+        parts.hosting.set_address(who, id, &address).await.unwrap();
+        transact!(parts.store, tx -> Result<(), HouseError> => {
+            parts.hosting.set_in_block_in(tx, who, id, true).await?;
+            parts.market.set_own_scheme(tx, who, &lane, Scheme::Solo).await?;
+            Ok(())
+        })
+        .unwrap();
+        (who, from)
+    }
+
+    #[tokio::test]
+    async fn blocks_pay_only_owners_who_have_agreed_on_the_lanes_fee_or_named_none() {
+        let dir = tempfile::tempdir().unwrap();
+        let config = Config::parse(CONFIG, dir.path()).unwrap();
+        let clock = Arc::new(ManualClock::new(Timestamp::from_secs(1_795_000_000)));
+        let entropy = Arc::new(SeededEntropy::new(7));
+        let parts = Parts::begin(&config, Holding::Alone, clock.clone(), entropy).await.unwrap();
+        let mut owners = Vec::new();
+        for (n, fee) in [(1, Some(149)), (2, Some(150)), (3, Some(151)), (4, None), (5, Some(0))] {
+            owners.push(owner(&parts, n, fee).await);
+        }
+        let rule = epoch_rule(&config.lanes[0]);
+        let epoch = owners.iter().map(|(_, from)| *from).max().unwrap();
+        clock.set(rule.start(epoch));
+        parts.owners.load(&parts.farm).await.unwrap();
+        let in_block = InBlock::default();
+        in_block.load(&Sources::of(&parts, &config).unwrap()).await.unwrap();
+        let lane = &config.lanes[0].id;
+        let paid: BTreeSet<_> =
+            in_block.destinations(lane, epoch).iter().map(|to| to.owner).collect();
+        let agreed = BTreeSet::from([1, 2, 3].map(|n: usize| owners[n].0));
+        assert_eq!(paid, agreed, "the house where it would keep more than was agreed");
+        assert_eq!(in_block.places(lane).len(), 5, "any of them may be paid once the fee falls");
+        assert!(in_block.destinations(lane, epoch.next()).is_empty(), "not for a later epoch");
+    }
 
     /// Two rooms that do not know each other say what the house gets: who makes jobs, and who checks them.
     #[test]

@@ -22,6 +22,12 @@ pub const METERED_MIGRATIONS: &[Migration] = &[
         sqlite: include_str!("../../migrations/0003_metered_by_plan.sqlite.sql"),
         postgres: include_str!("../../migrations/0003_metered_by_plan.postgres.sql"),
     },
+    Migration {
+        number: 4,
+        name: "metered_letters",
+        sqlite: include_str!("../../migrations/0004_metered_letters.sqlite.sql"),
+        postgres: include_str!("../../migrations/0004_metered_letters.postgres.sql"),
+    },
 ];
 
 macro_rules! columns {
@@ -88,10 +94,18 @@ statements! {
         FROM market_holds WHERE contract = $1 AND is_open = 1";
 
     COUNT_NOTICES = "SELECT COUNT(*) AS n FROM market_metered_notices WHERE contract = $1";
-    INSERT_NOTICE = "INSERT INTO market_metered_notices (contract, number, kind, epoch, at)
-        VALUES ($1, $2, $3, $4, $5)";
+    INSERT_NOTICE = "INSERT INTO market_metered_notices (contract, number, kind, epoch, at, letter)
+        VALUES ($1, $2, $3, $4, $5, $6)";
     NOTICES = "SELECT kind, epoch, at FROM market_metered_notices
         WHERE contract = $1 ORDER BY number DESC LIMIT $2";
+    TO_WRITE_TO = "SELECT DISTINCT c.account AS account FROM market_metered_notices n
+        JOIN market_metered c ON c.id = n.contract WHERE n.letter = 1 ORDER BY c.account LIMIT $1";
+    UNWRITTEN = "SELECT n.contract AS contract, n.kind AS kind, n.at AS at
+        FROM market_metered_notices n JOIN market_metered c ON c.id = n.contract
+        WHERE c.account = $1 AND n.letter = 1 ORDER BY n.at, n.contract, n.number LIMIT $2";
+    NONE_TO_WRITE = "UPDATE market_metered_notices SET letter = 0 WHERE letter = 1";
+    WRITTEN = "UPDATE market_metered_notices SET letter = 2 WHERE letter = 1
+        AND contract IN (SELECT id FROM market_metered WHERE account = $1)";
 }
 
 many_statements! {

@@ -8,7 +8,7 @@ use crate::pages::{lost, passkeys};
 use crate::security::{Cookie, local_path};
 use crate::state::{AppState, SignedIn, accounts_failure};
 use crate::visitor::Visitor;
-use crate::words::{find, heard, say, t};
+use crate::words::{find, heard, say, spoken, t};
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Redirect, Response};
@@ -228,7 +228,9 @@ pub(crate) async fn sign_up(
     let made = state.sign_up(&form.name, &form.email, &form.password, &from).await;
     if let Ok(account) = &made {
         let chosen = Cookie::Language.read(&headers, state.config().secure_cookies);
-        if let Some(language) = chosen.and_then(find) {
+        // Of what no page causes the account is written to in the language in which it was opened.
+        let read = || Some(spoken()).filter(|language| language.code != "en");
+        if let Some(language) = chosen.and_then(find).or_else(read) {
             let set = state.accounts().set_language(*account, Some(language.code)).await;
             set.map_err(|e| accounts_failure(&e))?;
         }

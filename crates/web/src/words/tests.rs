@@ -316,6 +316,20 @@ fn every_sentence_that_an_owner_is_written_to_is_in_every_language() {
     }
 }
 
+#[test]
+fn every_notice_of_a_contract_is_in_every_language() {
+    let leases = gruve_market::NoticeKind::ALL.map(gruve_market::NoticeKind::sentence);
+    let metered = gruve_market::metered::NoticeKind::ALL;
+    let metered = metered.map(gruve_market::metered::NoticeKind::sentence);
+    for language in all().iter().skip(1) {
+        for said in leases.iter().chain(&metered) {
+            assert_ne!(language.heard(said), *said, "{}: {said:?}", language.code);
+        }
+        let more = language.heard("More notices stand in your account: 3.");
+        assert!(more.contains('3') && !more.contains("More"), "{}: {more}", language.code);
+    }
+}
+
 /// Refusals of the rooms below that a page may show. What is the house's own fault is told as a reference only.
 const REFUSALS: [&str; 8] = [
     "accounts/src/error.rs",

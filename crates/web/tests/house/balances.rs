@@ -21,6 +21,18 @@ pub async fn fund(house: &House, who: AccountId, minor: i64) {
     .unwrap();
 }
 
+/// Coins out of an account's balance, as if they had been paid out.
+pub async fn spend(house: &House, who: AccountId, minor: i64) {
+    let (from, to) = (Account::CustomerAvailable(who), Account::ChainHot);
+    let (now, what) = (house.clock.now(), Amount::new(Asset::Btc, minor));
+    let entry = Entry::transfer(format!("test/spent/{who}/{minor}"), "test", now, from, to, what);
+    transact!(house.store, tx -> Result<(), LedgerError> => {
+        gruve_ledger::post(tx, &entry).await?;
+        Ok(())
+    })
+    .unwrap();
+}
+
 pub async fn available(house: &House, who: AccountId) -> i64 {
     let mut tx = house.store.read().await.unwrap();
     let account = Account::CustomerAvailable(who);
