@@ -188,6 +188,13 @@ impl ShareLog {
         self.shared().start()
     }
 
+    /// The same, after the trimming that is under way.
+    pub(crate) fn start_when_trimmed(&self) -> Position {
+        let shared = self.shared();
+        let _trimming_holds_it = shared.lock();
+        shared.start()
+    }
+
     /// Waits until everything before `position` is on the disk, and asks for it at once.
     ///
     /// # Errors

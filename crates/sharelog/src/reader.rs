@@ -4,6 +4,7 @@ use crate::frame::{self, FRAME_HEADER, FRAME_MAGIC, MAX_FRAME_BYTES, SEGMENT_HEA
 use crate::records::Cursor;
 use crate::{LogError, Position, Record, ShareLog};
 use std::fs::File;
+use std::io::ErrorKind;
 use std::os::unix::fs::FileExt as _;
 use std::path::PathBuf;
 
@@ -76,9 +77,9 @@ impl LogReader {
 
     /// Makes `frame` and `within` stand at `next`; false at the end.
     fn find_frame(&mut self) -> Result<bool, LogError> {
-        let start = self.log.start();
-        if self.next == Position::START {
-            self.next = start;
+        let from_start = self.next == Position::START;
+        if from_start {
+            self.next = self.log.start();
         }
         self.next.offset = self.next.offset.max(SEGMENT_HEADER as u64);
         loop {
@@ -86,10 +87,15 @@ impl LogReader {
             if self.next >= end {
                 return Ok(false);
             }
-            if self.next.segment < start.segment && self.file.is_none() {
-                return Err(LogError::Trimmed { asked: self.next, start });
-            }
-            let limit = self.open_segment(end)?;
+            let limit = match self.open_segment(end) {
+                // Whoever wants whatever there is gets it from where it begins now.
+                Err(LogError::Trimmed { start, .. }) if from_start => {
+                    (self.next, self.file) = (start, None);
+                    self.next.offset = self.next.offset.max(SEGMENT_HEADER as u64);
+                    continue;
+                }
+                limit => limit?,
+            };
             if self.next.offset < limit {
                 return self.load_frame(limit);
             }
@@ -100,19 +106,28 @@ impl LogReader {
         }
     }
 
-    /// Opens `next`'s segment; gives the end of what may be read in it.
+    /// Opens `next`'s segment, unless it is open: what is open is read to its end, trimmed or not. Gives the end of what may
+    /// be read in it.
     fn open_segment(&mut self, end: Position) -> Result<u64, LogError> {
         let number = self.next.segment;
+        let path = self.log.segment_path(number);
         if self.file.as_ref().is_none_or(|(n, _)| *n != number) {
-            let path = self.log.segment_path(number);
-            let file = File::open(&path).map_err(io(&path))?;
+            let file = match File::open(&path) {
+                // A file goes before the log's beginning does, so the latter is asked for once no trimming is under way.
+                Err(e) if e.kind() == ErrorKind::NotFound => match self.log.start_when_trimmed() {
+                    start if start.segment > number => {
+                        return Err(LogError::Trimmed { asked: self.next, start });
+                    }
+                    _ => Err(e),
+                },
+                opened => opened,
+            };
+            self.file = Some((number, file.map_err(io(&path))?));
             self.chunk.clear();
-            self.file = Some((number, file));
         }
         if number == end.segment {
             return Ok(end.offset);
         }
-        let path = self.log.segment_path(number);
         let (_, file) = self.file.as_ref().ok_or(LogError::NoRecord(self.next))?;
         Ok(file.metadata().map_err(io(&path))?.len())
     }

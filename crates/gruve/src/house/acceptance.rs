@@ -51,7 +51,7 @@ impl Signing {
         clock: Arc<dyn Clock>,
         data: &Path,
     ) -> Signing {
-        let place = data.join(format!("accepted.{lane}"));
+        let place = data.join(place_name(&lane));
         Signing { record, lane, log, rule, clock, place }
     }
 
@@ -185,6 +185,16 @@ impl Signing {
         let _ = std::fs::remove_file(folder.join(old.to_string()));
         let _ = std::fs::remove_file(folder.join(format!("{old}{LEAVES}")));
     }
+}
+
+/// The file in the data folder that keeps how far was signed of a lane's log.
+pub(super) fn place_name(lane: &LaneId) -> String {
+    format!("accepted.{lane}")
+}
+
+/// The place kept there; nothing where nothing was signed yet, or where that cannot be read: then signing begins at the log's end.
+pub(super) fn signed_to(place: &Path) -> Option<Position> {
+    read(&std::fs::read_to_string(place).unwrap_or_default()).map(|place| place.position)
 }
 
 /// Where signing begins in a log that does not have the place kept, or where none was kept. An older copy of

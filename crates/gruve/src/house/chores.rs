@@ -1,5 +1,5 @@
 //! What the house does now and then: pays, looks into banks and prices, writes to its customers; remembers which machines
-//! work, trims share logs, and sums up old energy.
+//! work, and sums up old energy.
 
 use super::answers::Gateways;
 use super::error::StartError;
@@ -8,13 +8,10 @@ use super::{bank, hosted, in_block, post, prices};
 use crate::config::Config;
 use gruve_farm::{Farm, MachineOwner};
 use gruve_hosting::Hosting;
-use gruve_market::Accountant;
-use gruve_sharelog::ShareLog;
 use gruve_treasury::Payer;
-use gruve_units::{Clock, LaneId, MachineId};
+use gruve_units::{LaneId, MachineId};
 use gruve_web::LiveFarm as _;
 use std::collections::HashMap;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -28,11 +25,11 @@ const REMEMBER_EVERY: Duration = Duration::from_secs(3_600);
 /// Machines written down in one transaction: it holds the writer for some milliseconds.
 const AT_ONCE: usize = 500;
 
-/// How often old segments are looked for.
+/// How often old energy is looked for.
 const TRIM_EVERY: Duration = Duration::from_secs(600);
 
 /// Waits; `false` when the house stops first.
-async fn pause(time: Duration, stopped: &mut watch::Receiver<bool>) -> bool {
+pub(super) async fn pause(time: Duration, stopped: &mut watch::Receiver<bool>) -> bool {
     tokio::select! {
         () = tokio::time::sleep(time) => true,
         _ = stopped.wait_for(|s| *s) => false,
@@ -116,36 +113,6 @@ async fn remember_machines(
                 Ok(()) => told.extend(some.iter().map(|m| (*m, Instant::now()))),
                 Err(e) => tracing::warn!(error = %e, "cannot write down which machines work"),
             }
-        }
-    }
-    Ok(())
-}
-
-/// Deletes a lane's share log segments that are older than `keep` and accounted.
-pub(super) async fn trim_log(
-    lane: LaneId,
-    log: ShareLog,
-    accountant: Accountant,
-    clock: Arc<dyn Clock>,
-    keep: Duration,
-    mut stopped: watch::Receiver<bool>,
-) -> Result<(), String> {
-    while pause(TRIM_EVERY, &mut stopped).await {
-        let cursor = match accountant.cursor(&lane).await {
-            Ok(cursor) => cursor,
-            Err(e) => {
-                tracing::warn!(%lane, error = %e, "cannot tell how far the accountant is");
-                continue;
-            }
-        };
-        let (from, older, log) = (log.start(), clock.now().minus(keep), log.clone());
-        match tokio::task::spawn_blocking(move || log.trim_older(older, cursor)).await {
-            Ok(Ok(start)) if start > from => {
-                tracing::info!(%lane, begins = %start, "trimmed the share log");
-            }
-            Ok(Ok(_)) => {}
-            Ok(Err(e)) => tracing::warn!(%lane, error = %e, "cannot trim the share log"),
-            Err(e) => return Err(format!("trimming the share log of lane {lane}: {e}")),
         }
     }
     Ok(())

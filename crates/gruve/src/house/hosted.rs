@@ -261,8 +261,12 @@ async fn count(
 }
 
 fn position(place: ProvenPlace) -> Position {
-    let stored = place.place.and_then(|(segment, offset)| Position::from_i64s(segment, offset));
-    stored.unwrap_or(Position::START)
+    counted_to(place).unwrap_or(Position::START)
+}
+
+/// Where in its lane's log a stored place is; nothing where counting has not begun.
+pub(super) fn counted_to(place: ProvenPlace) -> Option<Position> {
+    place.place.and_then(|(segment, offset)| Position::from_i64s(segment, offset))
 }
 
 fn read(

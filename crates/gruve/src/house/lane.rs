@@ -1,7 +1,7 @@
 //! One lane running: jobs, gateway, follower, accountant.
 
 use super::StartError;
-use super::acceptance::Signing;
+use super::acceptance::{self, Signing};
 use super::answers::Gateways;
 use super::chores;
 use super::ethash;
@@ -16,6 +16,7 @@ use super::parts::{self, Parts};
 use super::record::Publishing;
 use super::rules;
 use super::sink::HouseSink;
+use super::trimming::Trimming;
 use crate::config::{AgentConfig, LaneConfig};
 use crate::estate::Estate;
 use crate::signals;
@@ -373,10 +374,11 @@ fn count(
     tasks.spawn(chores::trim_energy(id.clone(), parts.hosting.clone(), stopped.clone()));
     let accountant = Accountant::new(parts.market.clone());
     if let Some(keep) = config.keep_shares {
-        let (accountant, clock) = (accountant.clone(), parts.clock.clone());
+        let signed = parts.folder.join(&acceptance::place_name(id));
+        let (lane, log, farm) = (id.clone(), log.clone(), parts.farm.clone());
         let trimming =
-            chores::trim_log(id.clone(), log.clone(), accountant, clock, keep.0, stopped.clone());
-        tasks.spawn(trimming);
+            Trimming { lane, log, farm, signed, clock: parts.clock.clone(), keep: keep.0 };
+        tasks.spawn(trimming.run(accountant.clone(), stopped.clone()));
     }
     let (lane, mut ends) = (id.clone(), stopped.clone());
     tasks.spawn(async move {

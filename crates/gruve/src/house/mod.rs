@@ -37,6 +37,7 @@ pub mod receipts;
 pub mod record;
 mod rules;
 mod sink;
+mod trimming;
 mod wallets;
 mod web;
 mod witnesses;

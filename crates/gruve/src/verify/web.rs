@@ -1,7 +1,7 @@
 //! A public record on a web server, asked for one file at a time, with or without TLS.
 //!
 //! Promises: nothing is unpacked (a server that compresses is told apart in words, so no small answer becomes a large one);
-//! a connection that breaks is a fault of reading and never a lie; redirects are told, not followed, because the record
+//! a connection that breaks, at whatever byte, is a fault of reading and never a lie; redirects are told, not followed, because the record
 //! that was asked for is the one that is verified.
 //!
 //! Must not know: what is in the files.
@@ -142,10 +142,14 @@ impl Source for WebSource {
             let what = format!("the server sends it as {coding:?}; the record is read as it is");
             return Err(io::Error::other(what));
         }
-        Ok(Some(match head.length {
-            Some(left) => Box::new(Counted { inner: answer, left }),
-            None => Box::new(answer),
-        }))
+        match head.length {
+            Some(left) => Ok(Some(Box::new(Counted { inner: answer, left }))),
+            // Its end is signed, so one that breaks off is told from it.
+            None if self.tls.is_some() => Ok(Some(Box::new(answer))),
+            None => Err(io::Error::other(
+                "the server does not say how long it is, so whether all of it came cannot be told: use https, or verify a copy",
+            )),
+        }
     }
 
     fn list(&self, _: u64) -> io::Result<Option<Vec<String>>> {
@@ -309,6 +313,37 @@ mod tests {
         let mut poor = Paced::new(io::empty());
         assert!((0..1_000).all(|_| poor.is_in_time(2_560, secs(10))), "a poor line is enough");
         assert!(!(0..1_000).all(|_| poor.is_in_time(2_000, secs(10))));
+    }
+
+    /// What is read of a server that sends this and hangs up.
+    fn served(answer: &'static [u8]) -> io::Result<Vec<u8>> {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let source = WebSource::plain(&format!("{}/record", listener.local_addr().unwrap()));
+        let server = std::thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            // All that is asked, so that hanging up is no reset.
+            let mut asked = BufReader::new(stream.try_clone().unwrap()).lines();
+            while asked.next().is_some_and(|line| !line.unwrap().is_empty()) {}
+            stream.write_all(answer).unwrap();
+        });
+        let read = source.unwrap().open("key").and_then(|file| {
+            let mut all = Vec::new();
+            file.expect("it is there").read_to_end(&mut all).map(|_| all)
+        });
+        server.join().unwrap();
+        read
+    }
+
+    #[test]
+    fn an_answer_is_whole_or_an_error_wherever_it_breaks_off() {
+        let answer = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n12345";
+        assert_eq!(served(answer).unwrap(), b"12345");
+        for cut in 0..answer.len() {
+            assert!(served(&answer[..cut]).is_err(), "{cut} bytes");
+        }
+        // As long as it lasts: who knows how long it should have.
+        let said = served(b"HTTP/1.1 200 OK\r\n\r\n12345").unwrap_err();
+        assert!(said.to_string().contains("how long"), "{said}");
     }
 
     #[test]

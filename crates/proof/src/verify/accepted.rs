@@ -2,7 +2,7 @@
 
 use super::budget::Budget;
 use super::entries::Log;
-use super::source::{Source, listed, whole};
+use super::source::{Source, if_there, listed, whole};
 use super::{VerifyError, lie};
 use crate::Hash;
 use crate::acceptance::{
@@ -182,11 +182,7 @@ fn notes(source: &dyn Source, log: &Log, budget: &Budget) -> Result<Vec<String>,
 
 /// The numbers of the first and the last note that are there; nothing when nobody says so.
 fn range(source: &dyn Source, log: &Log, path: &str) -> Result<Option<(u64, u64)>, VerifyError> {
-    let unreadable = |source| VerifyError::Unreadable { path: path.to_owned(), source };
-    if source.open(path).map_err(unreadable)?.is_none() {
-        return Ok(None);
-    }
-    let bytes = whole(source, path, NOTE_BYTES_MAX, "acceptance-missing")?;
+    let Some(bytes) = if_there(source, path, NOTE_BYTES_MAX)? else { return Ok(None) };
     let text = String::from_utf8(bytes).unwrap_or_default();
     let signed = log.keys.iter().find_map(|(_, key)| {
         let key = NoteKey::new(&log.head.origin, *key)?;
@@ -213,11 +209,7 @@ pub(super) fn is_own(path: &str) -> bool {
 
 /// A note; nothing when it is gone.
 fn note(source: &dyn Source, log: &Log, path: &str) -> Result<Option<Acceptance>, VerifyError> {
-    let unreadable = |source| VerifyError::Unreadable { path: path.to_owned(), source };
-    if source.open(path).map_err(unreadable)?.is_none() {
-        return Ok(None);
-    }
-    let bytes = whole(source, path, NOTE_BYTES_MAX, "acceptance-missing")?;
+    let Some(bytes) = if_there(source, path, NOTE_BYTES_MAX)? else { return Ok(None) };
     let note = String::from_utf8(bytes).unwrap_or_default();
     let opened = log.keys.iter().find_map(|(_, key)| {
         let key = NoteKey::new(&log.head.origin, *key)?;

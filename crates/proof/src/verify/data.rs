@@ -18,10 +18,19 @@ pub(super) struct Hashed<R> {
 impl<R: Read> Read for Hashed<R> {
     fn read(&mut self, to: &mut [u8]) -> io::Result<usize> {
         let most = usize::try_from(self.left).unwrap_or(usize::MAX).min(to.len());
-        let n = self.inner.read(&mut to[..most])?;
+        let n = self.inner.read(&mut to[..most]).map_err(broken_off)?;
         self.left -= n as u64;
         self.hash.update(&to[..n]);
         Ok(n)
+    }
+}
+
+/// A line that broke off says the same as a reader that wanted more than there is ([`io::ErrorKind::UnexpectedEof`]). The latter is a
+/// fault of the file, and so a lie.
+fn broken_off(e: io::Error) -> io::Error {
+    match e.kind() {
+        io::ErrorKind::UnexpectedEof => io::Error::new(io::ErrorKind::ConnectionAborted, e),
+        _ => e,
     }
 }
 

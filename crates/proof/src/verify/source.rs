@@ -17,7 +17,8 @@ const NAME_COST: u64 = 128;
 
 /// Public files by their paths.
 pub trait Source {
-    /// A file from its beginning; `None` when there is none.
+    /// A file from its beginning; `None` when there is none. What breaks off while it is read is an error of the reader, of
+    /// whatever kind, and never its end: an end is the file's.
     ///
     /// # Errors
     /// When it cannot be told.
@@ -75,16 +76,26 @@ pub(super) fn whole(
     max: usize,
     missing: &'static str,
 ) -> Result<Vec<u8>, VerifyError> {
+    match if_there(source, path, max)? {
+        Some(bytes) => Ok(bytes),
+        None => lie(missing, path, "the file is not there"),
+    }
+}
+
+/// A whole file of at most `max` bytes. It is asked for once: what may go at any time is not there, or is.
+pub(super) fn if_there(
+    source: &dyn Source,
+    path: &str,
+    max: usize,
+) -> Result<Option<Vec<u8>>, VerifyError> {
     let unreadable = |source| VerifyError::Unreadable { path: path.to_owned(), source };
-    let Some(file) = source.open(path).map_err(unreadable)? else {
-        return lie(missing, path, "the file is not there");
-    };
+    let Some(file) = source.open(path).map_err(unreadable)? else { return Ok(None) };
     let mut bytes = Vec::new();
     file.take(max as u64 + 1).read_to_end(&mut bytes).map_err(unreadable)?;
     if bytes.len() > max {
         return lie("file-too-long", path, format!("longer than {max} bytes"));
     }
-    Ok(bytes)
+    Ok(Some(bytes))
 }
 
 /// The paths of all files, where that can be known and there is room for them.

@@ -7,6 +7,7 @@ use gruve_proof::share::Canonical;
 use gruve_proof::summary::FileRef;
 use gruve_proof::verify::{Options, Source, Verdict, VerifyError, verify};
 use gruve_units::{EpochNumber, LaneId};
+use std::collections::BTreeSet;
 use std::io::{self, Read};
 use std::sync::Mutex;
 
@@ -123,6 +124,79 @@ fn over_http_the_notes_are_found_by_the_numbers_that_are_said() {
         assert!(over_http(&files).is_ok());
         assert_eq!(files.lie(&Options::default()), "none");
         assert!(files.second().starts_with("yes "));
+    }
+}
+
+/// The same, of which each note is there once: it goes as soon as somebody has asked for it.
+struct Going(Files, Mutex<BTreeSet<String>>);
+
+impl Source for Going {
+    fn open(&self, path: &str) -> io::Result<Option<Box<dyn Read + Send>>> {
+        let is_there = !path.starts_with("accepted/") || self.1.lock().unwrap().insert(path.into());
+        if is_there { self.0.open(path) } else { Ok(None) }
+    }
+
+    fn list(&self, _: u64) -> io::Result<Option<Vec<String>>> {
+        Ok(None)
+    }
+}
+
+#[test]
+fn a_note_that_goes_while_it_is_read_is_no_lie() {
+    let mut w = World::new();
+    let mut files = honest(&mut w);
+    files.0.insert(RANGE.into(), range(&w, w.lane.clone(), 1, 1));
+    let source = Going(files, Mutex::default());
+    let verdict = verify(&source, &Options::default(), &mut |_| ()).unwrap();
+    assert!(verdict.remarks.iter().any(|r| r.contains("none is missing")), "{verdict}");
+}
+
+/// A server of which the line breaks off within one file.
+struct Breaking<'a> {
+    files: &'a Files,
+    path: &'a str,
+    after: usize,
+}
+
+/// The rest of a file that never came.
+struct Broken;
+
+impl Read for Broken {
+    fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
+        Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the connection broke off"))
+    }
+}
+
+impl Source for Breaking<'_> {
+    fn open(&self, path: &str) -> io::Result<Option<Box<dyn Read + Send>>> {
+        match self.files.0.get(path) {
+            Some(bytes) if path == self.path => {
+                let came = io::Cursor::new(bytes[..self.after].to_vec());
+                Ok(Some(Box::new(came.chain(Broken))))
+            }
+            _ => self.files.open(path),
+        }
+    }
+
+    fn list(&self, max: u64) -> io::Result<Option<Vec<String>>> {
+        self.files.list(max)
+    }
+}
+
+#[test]
+fn a_line_that_breaks_off_within_a_file_proves_nothing_either_way() {
+    let mut w = World::new();
+    let mut files = honest(&mut w);
+    files.0.insert(RANGE.into(), range(&w, w.lane.clone(), 1, 1));
+    for (path, bytes) in &files.0 {
+        for after in [0, 1, bytes.len() / 2, bytes.len() - 1] {
+            let source = Breaking { files: &files, path, after };
+            let said = verify(&source, &Options::default(), &mut |_| ()).unwrap_err();
+            let VerifyError::Unreadable { path: at, .. } = &said else {
+                panic!("{path} after {after} bytes: {said}")
+            };
+            assert_eq!(at, path, "after {after} bytes: {said}");
+        }
     }
 }
 

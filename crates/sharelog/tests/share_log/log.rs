@@ -200,6 +200,64 @@ fn trimming_keeps_unanswered_blocks_and_tells_late_readers() {
 }
 
 #[test]
+fn a_reader_whose_next_segment_was_trimmed_meanwhile_hears_so() {
+    let dir = tempfile::tempdir().unwrap();
+    let log = ShareLog::open(dir.path(), small_segments(64)).unwrap();
+    log.append(&[0, 1].map(|n| Record::Share(share(n, 1)))).unwrap();
+    let mut reader = log.reader(Position::START);
+    let nonce = |read| match read {
+        Ok(Some((_, Record::Share(s)))) => s.nonce,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(nonce(reader.next()), 0);
+    for n in 2..6 {
+        log.append(&[Record::Share(share(n, 1))]).unwrap();
+    }
+    log.trim_before(log.end()).unwrap();
+    assert_eq!(nonce(reader.next()), 1, "what was open is read to its end");
+    let asked = reader.next().unwrap_err();
+    let LogError::Trimmed { asked, start } = asked else { panic!("{asked}") };
+    assert_eq!((asked.segment, start), (2, log.start()));
+    assert_eq!(nonce(log.reader(start).next()), 5, "that is where to go on");
+}
+
+#[test]
+fn a_segment_that_is_gone_without_having_been_trimmed_is_a_fault_of_the_disk() {
+    let dir = tempfile::tempdir().unwrap();
+    let log = ShareLog::open(dir.path(), small_segments(64)).unwrap();
+    for n in 0..3 {
+        log.append(&[Record::Share(share(n, 1))]).unwrap();
+    }
+    std::fs::remove_file(&segments(dir.path())[0]).unwrap();
+    for from in [Position::START, log.start()] {
+        assert!(matches!(log.reader(from).next(), Err(LogError::Io { .. })), "from {from}");
+    }
+}
+
+#[test]
+fn whoever_wants_all_there_is_gets_it_while_it_is_trimmed() {
+    let dir = tempfile::tempdir().unwrap();
+    let log = ShareLog::open(dir.path(), small_segments(64)).unwrap();
+    log.append(&[Record::Share(share(0, 1))]).unwrap();
+    std::thread::scope(|s| {
+        let writer = s.spawn(|| {
+            for n in 1..300 {
+                log.append(&[Record::Share(share(n, 1))]).unwrap();
+                log.trim_before(log.end()).unwrap();
+            }
+        });
+        let mut last = 0;
+        while !writer.is_finished() {
+            let (_, record) =
+                log.reader(Position::START).next().unwrap().expect("one is always there");
+            let Record::Share(s) = record else { panic!("{record:?}") };
+            assert!(s.nonce >= last, "{} after {last}", s.nonce);
+            last = s.nonce;
+        }
+    });
+}
+
+#[test]
 fn positions_where_no_record_begins_are_refused() {
     let dir = tempfile::tempdir().unwrap();
     let log = open(dir.path());
