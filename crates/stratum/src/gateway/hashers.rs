@@ -111,7 +111,8 @@ impl Hashers {
         let pool = Arc::new(Pool::default());
         let hashers = Hashers { pool: Some(Arc::clone(&pool)) };
         for n in 0..threads.max(1) {
-            let worker = Worker { pool: Arc::clone(&pool), algorithm };
+            let give_way = Box::new(std::thread::yield_now);
+            let worker = Worker { pool: Arc::clone(&pool), algorithm, give_way };
             std::thread::Builder::new()
                 .name(format!("stratum-hash-{n}"))
                 .spawn(move || worker.run())?;
@@ -124,7 +125,7 @@ impl Hashers {
         self.pool.is_some()
     }
 
-    /// Candidates that wait or are in their turn.
+    /// Candidates that wait for a turn.
     pub(super) fn waiting(&self) -> usize {
         let Some(pool) = &self.pool else { return 0 };
         pool.lock().all().map(Parcel::left).sum()
@@ -164,6 +165,8 @@ impl Parcel {
 struct Worker {
     pool: Arc<Pool>,
     algorithm: Algorithm,
+    /// Lets others have this processor.
+    give_way: Box<dyn Fn() + Send>,
 }
 
 impl Worker {
@@ -187,7 +190,7 @@ impl Worker {
             }
             steps += 1;
             if rank == Rank::Other && steps % STEPS_BEFORE_OTHERS_YIELD == 0 {
-                std::thread::yield_now();
+                (self.give_way)();
             }
             let urgent = self.pool.lock().pop_between();
             if let Some(urgent) = urgent {
@@ -203,7 +206,7 @@ impl Worker {
                 post.send(Command::Hashed(Box::new(parcel)));
             }
         }
-        std::thread::yield_now();
+        (self.give_way)();
     }
 
     /// This parcel and as many more of its line as fill a turn.
@@ -285,6 +288,7 @@ mod tests {
     use crate::gateway::solving::tests::candidates;
     use gruve_chain::NodeWork;
     use gruve_units::{EpochNumber, JobId, Target, Timestamp};
+    use std::cell::RefCell;
     use std::sync::mpsc::Receiver;
     use std::time::Duration;
 
@@ -398,12 +402,68 @@ mod tests {
     }
 
     /// A worker whose turns are taken by hand, on a cache that is there, and parcels for it.
-    fn by_hand(post: &Post) -> (Worker, impl FnMut(u64) -> Parcel) {
+    fn by_hand(post: &Post) -> (Worker, impl FnMut(u64) -> Parcel + use<>) {
         let pow = unready(0);
         finish(&pow);
         let (mut keys, post) = (Slab::new(), post.clone());
         let make = move |count| parcel(keys.insert(()), &post, of_epoch(&pow, count));
-        (Worker { pool: Arc::default(), algorithm: Algorithm::Ethash }, make)
+        let give_way = Box::new(|| {});
+        (Worker { pool: Arc::default(), algorithm: Algorithm::Ethash, give_way }, make)
+    }
+
+    /// What happens while the processor is others'.
+    #[derive(Debug, PartialEq, Eq)]
+    enum Seen {
+        /// A share of one who mines came in.
+        Came,
+        /// Of one who mines a share was answered.
+        Answered,
+        /// Of a stranger all shares were.
+        StrangerAnswered,
+    }
+
+    use Seen::{Answered, Came, StrangerAnswered};
+
+    /// A worker on a machine with one processor: answers leave, and so many shares of one who mines come in, only where it
+    /// gives way; and what is seen there.
+    fn on_one_processor(shares: u64) -> (Worker, impl FnMut(u64) -> Parcel, Receiver<Seen>) {
+        let (poll, post, commands) = post();
+        let (worker, mut parcel) = by_hand(&post);
+        let to_come = (0..shares).map(|_| Parcel { is_proven: true, ..parcel(1) });
+        let to_come = RefCell::new(to_come.collect::<Vec<_>>());
+        let (see, seen) = std::sync::mpsc::channel();
+        let pool = Arc::clone(&worker.pool);
+        let give_way = move || {
+            let _kept_for_its_waker = &poll;
+            for (mines, _) in commands.try_iter().map(solved_of) {
+                see.send(if mines { Answered } else { StrangerAnswered }).unwrap();
+            }
+            if let Some(share) = to_come.borrow_mut().pop() {
+                see.send(Came).unwrap();
+                pool.put(share);
+            }
+        };
+        (Worker { give_way: Box::new(give_way), ..worker }, parcel, seen)
+    }
+
+    #[test]
+    fn what_comes_while_a_strangers_turn_is_hashed_is_answered_before_that_turn_is_over() {
+        let (worker, mut parcel, seen) = on_one_processor(2);
+        let stranger = parcel(8);
+        worker.turn(&mut Solver::new(worker.algorithm), Rank::Other, stranger);
+        let order: Vec<_> = seen.try_iter().collect();
+        assert_eq!(order, [Came, Answered, Came, Answered, StrangerAnswered]);
+    }
+
+    #[test]
+    fn what_was_hashed_is_answered_before_the_next_turn_begins() {
+        for rank in [Rank::First, Rank::Newcomer, Rank::Other] {
+            let (worker, mut parcel, seen) = on_one_processor(0);
+            let one = Parcel { is_proven: rank == Rank::First, ..parcel(1) };
+            worker.turn(&mut Solver::new(worker.algorithm), rank, one);
+            let expected = if rank == Rank::First { Answered } else { StrangerAnswered };
+            assert_eq!(seen.try_iter().collect::<Vec<_>>(), [expected], "{rank:?}");
+        }
     }
 
     #[test]
