@@ -1,5 +1,5 @@
-//! What the machines of an account proved in the last epoch that is wholly counted, lane by lane, as a rate with its
-//! interval. Those outside the sites count beside the hosted ones: their owner asks for the sum.
+//! What the hosted machines of an account proved in the last epoch that is wholly counted, lane by lane, as a rate with its
+//! interval. Those outside the sites are in no inventory, and not counted machine by machine.
 
 use crate::service::Hosting;
 use crate::{Result, honesty, sql};
@@ -9,14 +9,14 @@ use gruve_units::{AccountId, EpochNumber, Hashes, Hashrate, LaneId};
 
 /// See the module.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct OwnProven {
+pub struct HostedProven {
     /// Which lane. Work of different lanes is never summed.
     pub lane: LaneId,
     /// Which epoch.
     pub epoch: EpochNumber,
     /// Hosted machines that were the account's in it.
     pub machines: u64,
-    /// Shares that the account's machines handed in.
+    /// Shares that the account's hosted machines handed in.
     pub shares: u64,
     /// What they prove, as a rate.
     pub rate: Hashrate,
@@ -29,7 +29,7 @@ impl Hosting {
     ///
     /// # Errors
     /// The farm's; the database's.
-    pub async fn proven_now(&self, account: AccountId) -> Result<Vec<OwnProven>> {
+    pub async fn proven_now(&self, account: AccountId) -> Result<Vec<HostedProven>> {
         let mut tx = self.store.read().await?;
         let mut all = Vec::new();
         for (lane, epoch, proof) in
@@ -43,7 +43,7 @@ impl Hosting {
                 let rate = |work: Hashes| Hashrate::of(work, rule.length());
                 let (low, high) = honesty::interval(&proof);
                 let (shares, between) = (proof.shares, (rate(low), rate(high)));
-                all.push(OwnProven {
+                all.push(HostedProven {
                     lane,
                     epoch,
                     machines,

@@ -133,7 +133,7 @@ async fn a_machine_that_claims_twice_what_it_does_is_flagged_on_its_owners_page(
     }
     // The overview sums up what both prove, whatever they claim; it says how sure that is, and when it is settled.
     let own = kari.get("/api/v1/overview").await.json();
-    let both = &own["proven_by_own"][0];
+    let both = &own["proven_by_hosted"][0];
     assert_eq!((&both["lane"], &both["machines"]), (&json!(lane), &json!(2)), "{own}");
     assert_eq!(both["epoch"], first.0 + 2);
     let (low, high) = (rate(&both["low"]), rate(&both["high"]));
@@ -142,8 +142,8 @@ async fn a_machine_that_claims_twice_what_it_does_is_flagged_on_its_owners_page(
     let mut page = Browser::new(&house.app);
     page.cookies.insert("gruve".to_owned(), kari.token.clone().unwrap());
     let page = page.get("/account").await.body;
-    assert!(page.contains("your own machines: between"), "{page}");
+    assert!(page.contains("your hosted machines: between"), "{page}");
     let ola = Program::signed_up(&house.app, "ola").await;
-    assert_eq!(ola.get("/api/v1/overview").await.json()["proven_by_own"], json!([]));
+    assert_eq!(ola.get("/api/v1/overview").await.json()["proven_by_hosted"], json!([]));
     serving.abort();
 }

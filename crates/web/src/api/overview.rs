@@ -14,8 +14,8 @@ answers! {
     struct OverviewBody {
         /// What leases and metered contracts got in the last closed epoch, by lane.
         proven: Vec<LaneRateBody>,
-        /// What the account's own machines proved in the last epoch that is wholly counted, by lane.
-        proven_by_own: Vec<OwnRateBody>,
+        /// What the account's hosted machines proved in the last epoch that is wholly counted, by lane.
+        proven_by_hosted: Vec<HostedRateBody>,
         /// What was credited for work, fees off, by asset.
         earned: Vec<EarnedSumsBody>,
         /// Whether older lines of the month were left out of the sums of days, because there are very many.
@@ -24,7 +24,7 @@ answers! {
         running: usize,
         /// All of them that were ever bought or started, of the newest 500 leases and the newest 500 by the meter.
         contracts: usize,
-        /// When the next settlement of any of them or of an own machine is due; null where nothing works.
+        /// When the next settlement of any of them or of a machine, hosted or connected, is due; null where nothing works.
         next_settlement: Option<Time>,
         /// The account's own machines that are connected.
         machines: Vec<OwnMachineBody>,
@@ -44,15 +44,15 @@ answers! {
         spread: Rate,
     }
 
-    /// The rate that the shares of an account's own machines prove on a lane, hosted ones and those outside the sites.
-    struct OwnRateBody {
+    /// The rate that the shares of an account's hosted machines prove on a lane.
+    struct HostedRateBody {
         /// Which lane.
         lane: LaneId,
         /// Which epoch.
         epoch: u64,
         /// Hosted machines that were the account's in it.
         machines: u64,
-        /// Shares that its machines handed in.
+        /// Shares that they handed in.
         shares: u64,
         /// The rate behind them.
         rate: Rate,
@@ -120,10 +120,10 @@ pub(crate) async fn overview(
                 spread: rate(r.spread),
             })
             .collect(),
-        proven_by_own: own
-            .own_rates
+        proven_by_hosted: own
+            .hosted_rates
             .into_iter()
-            .map(|r| OwnRateBody {
+            .map(|r| HostedRateBody {
                 lane: r.lane,
                 epoch: r.epoch.0,
                 machines: r.machines,

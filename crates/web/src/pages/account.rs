@@ -14,7 +14,7 @@ use crate::view::{BalanceView, contract_stands, rule_of};
 use crate::visitor::Visitor;
 use crate::words::{say, t, text};
 use axum::extract::State;
-use gruve_hosting::OwnProven;
+use gruve_hosting::HostedProven;
 use gruve_market::{ContractState, ContractView};
 use gruve_units::ContractId;
 use maud::{Markup, html};
@@ -91,12 +91,12 @@ fn now(own: &Overview) -> Markup {
             div {
                 dt { (t("Hashrate, last epoch")) }
                 dd {
-                    @if own.rates.is_empty() && own.own_rates.is_empty() { "–" small { (t("no contract running")) } }
+                    @if own.rates.is_empty() && own.hosted_rates.is_empty() { "–" small { (t("no contract running")) } }
                     @for r in &own.rates {
                         // Work of different lanes is never summed: a hash of one algorithm is not a hash of another.
                         div { (rate(r.got)) " " span.soft.small { "± " (rate(r.spread)) } small { (say!("of {bought} bought · {lane}", bought = rate(r.bought), lane = r.lane)) } }
                     }
-                    @for r in &own.own_rates { (of_own_machines(r)) }
+                    @for r in &own.hosted_rates { (of_hosted_machines(r)) }
                 }
             }
             div { dt { (t("Earned in all")) } dd {
@@ -115,13 +115,13 @@ fn now(own: &Overview) -> Markup {
     }
 }
 
-/// What own machines prove, with its interval: by their shares, of which there may be few.
-fn of_own_machines(r: &OwnProven) -> Markup {
+/// What hosted machines prove, with its interval: by their shares, of which there may be few.
+fn of_hosted_machines(r: &HostedProven) -> Markup {
     let (low, high) = r.between;
     html! {
         div { (rate(r.rate)) small {
-            @if r.shares == 0 { (say!("no share of your own machines · {lane}", lane = r.lane)) }
-            @else { (say!("your own machines: between {low} and {high}, 95 in 100 · {lane}", low = rate(low), high = rate(high), lane = r.lane)) }
+            @if r.shares == 0 { (say!("no share of your hosted machines · {lane}", lane = r.lane)) }
+            @else { (say!("your hosted machines: between {low} and {high}, 95 in 100 · {lane}", low = rate(low), high = rate(high), lane = r.lane)) }
         } }
     }
 }
