@@ -197,7 +197,7 @@ async fn accepts(page: &Page, house: &House, cast: &Cast) -> String {
 
 /// As soon as the machine is the customer's: from an epoch's border half a minute after it was accepted.
 async fn opens_a_ticket(page: &Page, cast: &Cast) {
-    page.reload_until("the machine's new owner may open tickets", async || {
+    page.comes("the machine's new owner may open tickets", async || {
         page.text("form[action$='/tickets']").await
     })
     .await;
@@ -227,7 +227,7 @@ async fn answers(page: &Page, house: &House, cast: &Cast) {
 }
 
 async fn reads_the_answer(page: &Page) {
-    page.reload_until("the answer is there", async || {
+    page.comes("the answer is there", async || {
         page.text("main table").await.filter(|t| t.contains("Fan changed"))
     })
     .await;
@@ -243,7 +243,7 @@ async fn reads_the_answer(page: &Page) {
 async fn is_billed(page: &Page, contract: &str) {
     page.go(contract).await;
     let (all, none) = (page.figure("100.0"), page.figure("0.000"));
-    page.reload_until("energy and hosting are billed", async || {
+    page.comes("energy and hosting are billed", async || {
         // Of some bill: the machine was up all the time, and its electricity was measured.
         let rows = page.rows("section[aria-labelledby=bills-h] tbody").await?;
         rows.iter().any(|r| r[4].starts_with(&all) && r[1] != none).then_some(())

@@ -114,6 +114,12 @@ async fn earns(page: &Page) {
         page.text("#figures header").await.filter(|t| t.contains(&running))
     })
     .await;
+    // What can be done while it runs comes with it, by itself where the page updates itself.
+    let on = page.say("Going on");
+    page.comes("it says how it goes on", async || {
+        page.text("#renewal h2").await.filter(|t| *t == on)
+    })
+    .await;
     page.comes("earnings are credited", async || {
         page.text("#settlements table tbody tr").await.filter(|t| t.contains("BTC"))
     })

@@ -94,6 +94,12 @@ pub const MIGRATIONS: &[Migration] = &[
         sqlite: include_str!("../migrations/0004_telemetry.sqlite.sql"),
         postgres: include_str!("../migrations/0004_telemetry.postgres.sql"),
     },
+    Migration {
+        number: 5,
+        name: "proven_by_owner",
+        sqlite: include_str!("../migrations/0005_proven_by_owner.sqlite.sql"),
+        postgres: include_str!("../migrations/0005_proven_by_owner.postgres.sql"),
+    },
 ];
 
 /// A result with this room's error.

@@ -5,8 +5,8 @@
 
 use crate::luck::{self, Luck, Miner};
 use crate::statements::{
-    LANE_ENERGY, LANE_EPOCHS, LANE_PROVEN, PROVEN_IN, PROVEN_LANE, PROVEN_OF, SET_PROVEN,
-    SET_PROVEN_LANE,
+    LANE_ENERGY, LANE_EPOCHS, LANE_PROVEN, PROVEN_BY, PROVEN_IN, PROVEN_LANE, PROVEN_LANES,
+    PROVEN_OF, SET_PROVEN, SET_PROVEN_LANE,
 };
 use crate::telemetry::EPOCHS_LISTED_MAX;
 use crate::{Farm, MachineOwner, Result};
@@ -167,6 +167,28 @@ impl Farm {
     ) -> Result<BTreeMap<EpochNumber, Proof>> {
         let given = params![machine, from, until, EPOCHS_LISTED_MAX];
         tx.fetch_all(PROVEN_OF, &given).await?.iter().map(read).collect()
+    }
+
+    /// What an owner's machines together prove in the last epoch of each lane that is sealed and wholly counted.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn proven_lately(
+        &self,
+        tx: &mut Tx,
+        owner: MachineOwner,
+    ) -> Result<Vec<(LaneId, EpochNumber, Proof)>> {
+        let mut all = Vec::new();
+        for lane in tx.fetch_all(PROVEN_LANES, &[]).await? {
+            let (lane, epoch): (LaneId, EpochNumber) = (lane.get("lane")?, lane.get("sealed")?);
+            let rows = tx.fetch_all(PROVEN_BY, &params![&lane, epoch, owner, ROWS_MAX]).await?;
+            let mut sum = Proof::none(owner);
+            for row in &rows {
+                sum = sum.plus(read(row)?.1);
+            }
+            all.push((lane, epoch, sum));
+        }
+        Ok(all)
     }
 
     /// The epochs of a lane in which any machine proved anything: where there is none, the house was not

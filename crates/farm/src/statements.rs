@@ -103,6 +103,9 @@ gruve_store::statements! {
         WHERE machine = $1 AND epoch = $2";
     PROVEN_OF = "SELECT epoch, owner, shares, work, squares, largest FROM farm_proven \
         WHERE machine = $1 AND epoch >= $2 AND epoch < $3 ORDER BY epoch LIMIT $4";
+    PROVEN_BY = "SELECT epoch, owner, shares, work, squares, largest FROM farm_proven \
+        WHERE lane = $1 AND epoch = $2 AND owner = $3 LIMIT $4";
+    PROVEN_LANES = "SELECT lane, sealed FROM farm_proven_lanes WHERE sealed IS NOT NULL ORDER BY lane";
     SET_PROVEN = "INSERT INTO farm_proven (machine, epoch, lane, owner, shares, work, squares, largest) \
         VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (machine, epoch) DO UPDATE SET \
         shares = excluded.shares, work = excluded.work, squares = excluded.squares, largest = excluded.largest";

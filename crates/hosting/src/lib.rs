@@ -49,6 +49,7 @@ mod order;
 mod paper;
 mod parts;
 mod payable;
+mod proven_now;
 mod service;
 mod sql;
 mod track;
@@ -72,6 +73,7 @@ pub use in_block::{BlockFee, IN_BLOCK_MAX, InBlock, OWN_BLOCKS_AUDITED, OwnBlock
 pub use order::{Order, Ordered, PaidOrder, Reserved, STOCK_COUNTED_MAX, UNPAID_MAX};
 pub use parts::{PART_LEAST_BPS, PARTS_MAX, Part, Split};
 pub use payable::{Payable, Payment};
+pub use proven_now::HostedProven;
 pub use service::{CONTRACTS_MAX, Hosting};
 pub use track::{HostedTrack, TRACKED_MAX};
 pub use view::{CLAIM_EPOCHS, HostedMachine};

@@ -42,6 +42,9 @@ gruve_store::statements! {
     OF_PLAN = contracts!("WHERE plan = $1 AND accepted_at IS NOT NULL ORDER BY accepted_at DESC, id DESC LIMIT $2");
     COUNT_OF_ACCOUNT = "SELECT COUNT(*) AS n FROM hosting_contracts WHERE account = $1 \
         AND (state = 'active' OR state = 'offered' OR state = 'ordered')";
+    /// Whose machines are at work in an epoch, or were to be.
+    COUNT_IN_EPOCH = "SELECT COUNT(*) AS n FROM hosting_contracts WHERE account = $1 AND lane = $2 \
+        AND accepted_at IS NOT NULL AND from_epoch <= $3 AND (to_epoch IS NULL OR to_epoch > $3)";
     COUNT_ORDERED = "SELECT COUNT(*) AS n FROM hosting_contracts WHERE account = $1 AND state = 'ordered'";
     COUNT_HAD = "SELECT COUNT(*) AS n FROM hosting_contracts WHERE account = $1 AND accepted_at IS NOT NULL";
     /// Machines of a plan that wait for accounts which never had one.

@@ -138,6 +138,30 @@ async fn a_machine_that_claims_twice_its_hashrate_is_flagged_and_an_honest_one_i
     assert_eq!(seen.epochs.len(), 3);
 }
 
+async fn what_an_owners_machines_prove_now_is_told_by_their_shares_and_of_the_own_epochs_alone(
+    store: Store,
+) {
+    let w = world(store).await;
+    let (kari, ola) = (account(1), account(2));
+    let now = async |who| w.hosting.proven_now(who).await.unwrap();
+    assert!(now(kari).await.is_empty(), "nothing is counted yet");
+    let (_, from) = w.hosted(kari, PayFrom::Balance).await;
+    w.seal(from.back(1), FULL).await;
+    assert!(now(kari).await.is_empty(), "that was the house's work");
+    w.epoch(from, 3_000, RATE, FULL).await;
+    let told = now(kari).await;
+    let [one] = told.as_slice() else { panic!("{told:?}") };
+    assert_eq!((&one.lane, one.epoch, one.machines, one.shares), (&lane(), from, 1, FULL));
+    let ((low, high), rate) = (one.between, u128::from(RATE));
+    assert!(low < one.rate && one.rate < high && low.0 < rate && rate < high.0, "{one:?}");
+    assert!(now(ola).await.is_empty(), "nobody else's");
+    // No share: the machine is there all the same, and proves nothing.
+    w.epoch(from.next(), 3_000, RATE, 0).await;
+    let told = now(kari).await;
+    assert_eq!((told[0].machines, told[0].shares, told[0].rate), (1, 0, Hashrate(0)));
+    assert_eq!(told[0].between, (Hashrate(0), Hashrate(0)));
+}
+
 async fn a_changed_address_waits_a_day_and_the_first_one_does_not(store: Store) {
     let w = world(store).await;
     let kari = account(1);
@@ -484,6 +508,7 @@ laws! { hosting: [
     blocks_of_a_lane_pay_so_many_addresses,
     rows_that_cannot_be_paid_hide_no_owner_behind_them,
     earnings_less_bills_go_to_the_address_and_are_asked_for_once,
+    what_an_owners_machines_prove_now_is_told_by_their_shares_and_of_the_own_epochs_alone,
     a_machine_changes_owner_when_both_sides_agree_and_is_certified,
     a_transfer_pays_the_owner_before_and_chains_the_certificates,
     an_offer_can_be_taken_back_by_either_side_and_an_end_takes_back_all,

@@ -16,6 +16,7 @@ use gruve_treasury::{Lock, NewPayout, PayoutState, TreasuryError};
 use gruve_units::PayoutId;
 use held::{
     a_held_payout_can_be_taken_back_to_its_last_moment,
+    a_held_payout_is_not_said_to_wait_for_coins_before_its_time,
     a_held_payout_is_paid_when_its_time_has_come_and_holds_up_no_other,
 };
 use locked::{
@@ -57,6 +58,7 @@ gruve_store::laws! { payouts: [
     what_spends_another_coin_besides_is_not_the_payout,
     a_held_payout_is_paid_when_its_time_has_come_and_holds_up_no_other,
     a_held_payout_can_be_taken_back_to_its_last_moment,
+    a_held_payout_is_not_said_to_wait_for_coins_before_its_time,
 ]}
 
 const COIN: i64 = 1_000_000;

@@ -285,6 +285,14 @@ pub(crate) async fn own_form(
     if !fits {
         return Err(Failure::foreign_form());
     }
+    // Only now: what others have a browser send counts against nobody.
+    if let Some(who) = parts.extensions.get::<Customer>() {
+        let counted = state.forms().count(who.account, state.now());
+        counted.map_err(|wait| {
+            let detail = "Very many forms were sent from this account just now. Try again shortly.";
+            Failure::too_many(detail).after(Some(whole_seconds(wait)))
+        })?;
+    }
     Ok(next.run(Request::from_parts(parts, Body::from(bytes))).await)
 }
 
@@ -330,10 +338,13 @@ fn paced(state: &AppState, account: AccountId, req: &Request) -> Result<(), Fail
             pace.at_once,
             pace.interval.as_millis()
         );
-        // Whole seconds, not fewer than it takes.
-        let secs = u64::try_from(wait.as_micros().div_ceil(1_000_000)).unwrap_or(1);
-        Failure::too_many(detail).after(Some(Duration::from_secs(secs)))
+        Failure::too_many(detail).after(Some(whole_seconds(wait)))
     })
+}
+
+/// Whole seconds, not fewer than it takes.
+fn whole_seconds(wait: gruve_units::Duration) -> Duration {
+    Duration::from_secs(u64::try_from(wait.as_micros().div_ceil(1_000_000)).unwrap_or(1))
 }
 
 /// Lets the agent of a site pass.

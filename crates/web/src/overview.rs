@@ -2,8 +2,10 @@
 
 use crate::failure::Failure;
 use crate::figures::OwnMachine;
+use crate::hosted::hosting_failure;
 use crate::pages::earnings::{self, Lately};
 use crate::state::AppState;
+use gruve_hosting::HostedProven;
 use gruve_market::metered::{MeteredState, MeteredView};
 use gruve_market::{ContractState, ContractView, ProvenNow};
 use gruve_units::{AccountId, Amount, LaneId, Timestamp};
@@ -13,6 +15,8 @@ use std::collections::BTreeSet;
 pub(crate) struct Overview {
     /// What leases and metered contracts got in the last closed epoch, by lane.
     pub(crate) rates: Vec<ProvenNow>,
+    /// What the account's hosted machines proved in the last epoch that is wholly counted, by lane.
+    pub(crate) hosted_rates: Vec<HostedProven>,
     /// Credited for work of any kind since the account was opened, fees off.
     pub(crate) earned: Vec<Amount>,
     /// The same of the last day, week and month.
@@ -21,7 +25,7 @@ pub(crate) struct Overview {
     pub(crate) running: usize,
     /// All of them that were ever bought or started, of those that were read.
     pub(crate) contracts: usize,
-    /// When the next settlement of any of them or of a connected machine is due.
+    /// When the next settlement of any of them or of a machine, hosted or connected, is due.
     pub(crate) next_settlement: Option<Timestamp>,
     /// The account's own machines that are connected.
     pub(crate) machines: Vec<OwnMachine>,
@@ -36,6 +40,8 @@ impl AppState {
         metered: &[MeteredView],
     ) -> Result<Overview, Failure> {
         let machines = self.machines_of(account).await?;
+        let hosted_rates = self.hosting().proven_now(account).await;
+        let hosted_rates = hosted_rates.map_err(|e| hosting_failure(&e))?;
         let is_running = |c: &&ContractView| c.state == ContractState::Active;
         let works =
             |m: &&MeteredView| matches!(m.state, MeteredState::Active | MeteredState::Ending);
@@ -45,6 +51,7 @@ impl AppState {
             .map(|c| &c.lane)
             .chain(metered.iter().filter(works).map(|m| &m.lane))
             .chain(machines.iter().map(|m| &m.lane))
+            .chain(hosted_rates.iter().map(|hosted| &hosted.lane))
             .collect();
         Ok(Overview {
             rates: self.market().proven_now(account).await?,
@@ -55,6 +62,7 @@ impl AppState {
             contracts: leases.len() + metered.len(),
             next_settlement: lanes.into_iter().filter_map(|l| self.next_settlement(l)).min(),
             machines,
+            hosted_rates,
         })
     }
 }

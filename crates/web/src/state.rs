@@ -171,7 +171,7 @@ pub struct WebConfig {
     pub trusted_proxies: Vec<IpAddr>,
     /// Bounds of connections.
     pub limits: ConnectionLimits,
-    /// Bounds of calls.
+    /// Bounds of an account's calls, and the same of the forms that its pages send.
     pub calls: CallPace,
     /// The lanes' public particulars.
     pub lanes: Vec<LaneParticulars>,
@@ -229,6 +229,7 @@ struct Inner {
     estimates: Estimates,
     shared: Shared,
     calls: Pace<AccountId>,
+    forms: Pace<AccountId>,
     exporting: Crowd<AccountId>,
 }
 
@@ -260,7 +261,8 @@ impl AppState {
         let (pulse, metrics) = (Pulse::default(), Metrics::default());
         let (event_places, records) = (Places::default(), Records::default());
         let (estimates, shared) = (Estimates::default(), Shared::default());
-        let calls = Pace::new(config.calls.at_once, config.calls.interval);
+        let pace = || Pace::new(config.calls.at_once, config.calls.interval);
+        let (calls, forms) = (pace(), pace());
         let inner = Inner {
             services,
             config,
@@ -271,6 +273,7 @@ impl AppState {
             estimates,
             shared,
             calls,
+            forms,
             exporting: Crowd::default(),
         };
         Ok(AppState(Arc::new(inner)))
@@ -279,6 +282,12 @@ impl AppState {
     /// How often accounts call the API.
     pub(crate) fn calls(&self) -> &Pace<AccountId> {
         &self.0.calls
+    }
+
+    /// How often forms are sent in accounts' names. Apart from calls: a program that calls too often keeps nobody from
+    /// ending its key.
+    pub(crate) fn forms(&self) -> &Pace<AccountId> {
+        &self.0.forms
     }
 
     /// Whose exports are under way.

@@ -14,7 +14,8 @@ use gruve_units::{
     Amount, Asset, Bps, Class, Clock as _, ContractId, EpochNumber, Hashrate, MachineId,
 };
 use house::House;
-use house::browser::Program;
+use house::browser::{Browser, Program};
+use serde_json::json;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -130,5 +131,19 @@ async fn a_machine_that_claims_twice_what_it_does_is_flagged_on_its_owners_page(
         assert_eq!(machine["machine"]["energy"]["watt_hours"], "25");
         assert_eq!(machine["machine"]["energy"]["energy_uj"], "90000000000");
     }
+    // The overview sums up what both prove, whatever they claim; it says how sure that is, and when it is settled.
+    let own = kari.get("/api/v1/overview").await.json();
+    let both = &own["proven_by_hosted"][0];
+    assert_eq!((&both["lane"], &both["machines"]), (&json!(lane), &json!(2)), "{own}");
+    assert_eq!(both["epoch"], first.0 + 2);
+    let (low, high) = (rate(&both["low"]), rate(&both["high"]));
+    assert!(low < 2 * RATE && 2 * RATE < high && low < rate(&both["rate"]), "{both}");
+    assert!(own["next_settlement"].is_string(), "{own}");
+    let mut page = Browser::new(&house.app);
+    page.cookies.insert("gruve".to_owned(), kari.token.clone().unwrap());
+    let page = page.get("/account").await.body;
+    assert!(page.contains("your hosted machines: between"), "{page}");
+    let ola = Program::signed_up(&house.app, "ola").await;
+    assert_eq!(ola.get("/api/v1/overview").await.json()["proven_by_hosted"], json!([]));
     serving.abort();
 }

@@ -4,7 +4,7 @@
 mod house;
 
 use axum::http::StatusCode;
-use gruve_market::{MarketConfig, PriceSourceConfig, Unprofitable};
+use gruve_market::{FppsAsset, FppsConfig, MarketConfig, PriceSourceConfig, Scheme, Unprofitable};
 use gruve_units::Asset;
 use gruve_web::WebConfig;
 use house::House;
@@ -191,6 +191,45 @@ async fn what_is_paid_along_the_way_has_its_forecast_by_the_meter_and_for_a_mach
         let body = me.get(page).await.body;
         assert!(body.contains("Paid along the way") && body.contains("Earn"), "{page}: {body}");
         assert!(body.contains("Fee on earnings"), "{page}: {body}");
+    }
+}
+
+#[tokio::test]
+async fn the_risk_box_says_of_each_kind_what_is_paid_whatever_it_earns_and_of_no_other() {
+    let by_hash = |m: &mut MarketConfig| {
+        let asset = FppsAsset {
+            asset: Asset::Btc,
+            fee_window_blocks: 10,
+            fee_cap_minor: 50_000,
+            depth_blocks: 2,
+        };
+        let mut plan = m.plans[0].clone();
+        plan.id = "btc-fpps".to_owned();
+        plan.scheme = Scheme::Fpps;
+        plan.fpps = Some(FppsConfig { ruin_ppm: 100_000, assets: vec![asset] });
+        m.plans.push(plan);
+    };
+    let house = House::selling(WebConfig::default(), by_hash).await;
+    house.epochs(8).await;
+    let mut me = Browser::new(&house.app);
+    me.sign_up("kari").await;
+    let chance = "Blocks are found by chance";
+    let (lease, meter, machine) =
+        ("The price of a lease", "By the meter the work", "The price of a machine");
+    for (page, said) in [
+        ("/buy?plan=btc-lease", vec![chance, lease]),
+        ("/buy?plan=btc-fpps", vec![lease]),
+        ("/metered?plan=btc-meter", vec![chance, meter]),
+        ("/hosted/btc-s21", vec![chance, machine]),
+        ("/hosted", vec![chance, machine]),
+        ("/plans", vec![chance, lease, meter]),
+    ] {
+        let body = me.get(page).await.body;
+        let (_, risk) = body.split_once("id=\"risk-h\"").unwrap();
+        let risk = &risk[..risk.find("</section>").unwrap()];
+        for sentence in [chance, lease, meter, machine] {
+            assert_eq!(risk.contains(sentence), said.contains(&sentence), "{page}: {risk}");
+        }
     }
 }
 

@@ -380,3 +380,41 @@ async fn an_account_calls_so_often_by_all_its_tokens_together_and_its_pages_do_n
     assert_eq!(kari.get("/api/v1/balances").await.status, StatusCode::OK);
     assert_eq!(kari.get("/api/v1/balances").await.status, StatusCode::TOO_MANY_REQUESTS);
 }
+
+#[tokio::test]
+async fn an_account_sends_so_many_forms_apart_from_its_calls_and_others_forms_count_against_nobody()
+{
+    use gruve_units::Duration;
+    let calls = gruve_web::CallPace { at_once: 3, interval: Duration::from_secs(10) };
+    let house = House::with(WebConfig { calls, ..WebConfig::default() }).await;
+    let signed_in = async |name: &str| {
+        let program = Program::signed_up(&house.app, name).await;
+        let mut browser = Browser::new(&house.app);
+        browser.cookies.insert("gruve".to_owned(), program.token.clone().unwrap());
+        (browser, program)
+    };
+    let (mut kari, program) = signed_in("kari").await;
+    let (mut ola, _) = signed_in("ola").await;
+    // Calls are used up: forms are not.
+    while program.get("/api/v1/balances").await.status == StatusCode::OK {}
+    let csrf = kari.get("/withdraw").await.field("csrf");
+    let wish = [("csrf", csrf.as_str()), ("asset", "BTC"), ("amount", "some"), ("address", "here")];
+    for _ in 0..10 {
+        let foreign = kari.post("/withdraw", &[("csrf", "not hers"), ("asset", "BTC")]).await;
+        assert_eq!(foreign.status, StatusCode::FORBIDDEN, "{}", foreign.body);
+    }
+    for _ in 0..3 {
+        let sent = kari.post("/withdraw", &wish).await;
+        assert_eq!(sent.status, StatusCode::UNPROCESSABLE_ENTITY, "{}", sent.body);
+    }
+    let refused = kari.post("/withdraw", &wish).await;
+    assert_eq!(refused.status, StatusCode::TOO_MANY_REQUESTS, "{}", refused.body);
+    assert_eq!(refused.header("retry-after"), "10");
+    assert!(refused.body.contains("Very many forms were sent"), "{}", refused.body);
+    assert_eq!(kari.get("/account").await.status, StatusCode::OK, "pages are read all the same");
+    let csrf = ola.get("/withdraw").await.field("csrf");
+    let sent = ola.post("/withdraw", &[("csrf", csrf.as_str()), wish[1], wish[2], wish[3]]).await;
+    assert_eq!(sent.status, StatusCode::UNPROCESSABLE_ENTITY, "another account: {}", sent.body);
+    house.clock.advance(Duration::from_secs(10));
+    assert_eq!(kari.post("/withdraw", &wish).await.status, StatusCode::UNPROCESSABLE_ENTITY);
+}

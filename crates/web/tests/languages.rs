@@ -406,6 +406,7 @@ fn written(name: &str, stranger: &str) -> String {
         "amount" | "max" => "0.01",
         "asset" => "BTC",
         "address" | "to" => stranger,
+        "stars" => "4",
         "hashrate" | "rate" => "50 kH/s",
         "url" => "https://1.1.1.1/2",
         _ => "77",

@@ -253,6 +253,7 @@ const SHORT: [(&str, &[&str]); 9] = [
             "may",
             "parts",
             "proven",
+            "proven_by_hosted",
         ],
     ),
     ("as long as a tree is high", &["log_proof", "sold_proof", "owed_proof"]),

@@ -41,6 +41,16 @@ async fn a_track_record_is_what_the_contracts_say_and_only_their_holders_speak_o
     assert_eq!((&record["sold"], &record["running"]), (&json!(1), &json!(1)), "{record}");
     assert_ne!(own["delivered"], "0", "{own}");
     assert_eq!(record["delivered"], own["delivered"]);
+    // No number of stars is chosen before its holder chooses.
+    let mut page = Browser::new(&house.app);
+    page.cookies.insert("gruve".to_owned(), kari.token.clone().unwrap());
+    let form = page.get(&format!("/contracts/{contract}/review")).await;
+    let first = "<select id=\"stars\" name=\"stars\" required><option value=\"\">";
+    assert!(form.body.contains(first) && !form.body.contains("selected"), "{}", form.body);
+    let unchosen = [("csrf", form.field("csrf")), ("stars", String::new()), ("text", "x".into())];
+    let unchosen = unchosen.each_ref().map(|(name, value)| (*name, value.as_str()));
+    let refused = page.post(&format!("/contracts/{contract}/review"), &unchosen).await;
+    assert!(refused.status.is_client_error(), "{}", refused.body);
     house.epochs(6).await;
     let record = Program::new(&house.app).get("/api/v1/plans/btc-lease/record").await.json();
     assert_eq!((&record["sold"], &record["completed"]), (&json!(1), &json!(1)), "{record}");

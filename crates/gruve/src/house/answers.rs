@@ -11,7 +11,7 @@ use gruve_accounts::Accounts;
 use gruve_chain::eth::EthNodeGroup;
 use gruve_chain::{ChainStanding, NetworkFigures, Node as _, NodeGroup, NodeHealth};
 use gruve_farm::{Farm, MachineOwner};
-use gruve_hosting::{Hosting, PaymentDispute as MachineDispute, PaymentWord as MachineWord};
+use gruve_hosting::{Ended, Hosting, PaymentDispute as MachineDispute, PaymentWord as MachineWord};
 use gruve_market::{Market, MarketError, Paid, PaymentDispute, PaymentWord, StampSource};
 use gruve_proof::places::Payees;
 use gruve_proof::stamp;
@@ -248,17 +248,21 @@ impl InvoiceOutcome {
             )),
             Some(MachineWord::Ends(ended)) => {
                 coins_back(tx, &self.hosting, contract, ended, self.clock.now()).await?;
-                let back =
-                    ended.back.map(|b| format!(" {b} of its price came back to your balance."));
-                Some(format!(
-                    "The payment of your machine (contract {contract}) was taken back: it is no longer yours from epoch \
-                     {} on.{}",
-                    ended.until,
-                    back.unwrap_or_default()
-                ))
+                Some(machine_taken_back(contract, &ended))
             }
         })
     }
+}
+
+/// That a machine's payment was taken back, to who was its owner: each sentence on a line, as each is said in the owner's
+/// language.
+fn machine_taken_back(contract: ContractId, ended: &Ended) -> String {
+    let until = ended.until;
+    let mut told = vec![format!(
+        "The payment of your machine (contract {contract}) was taken back: it is no longer yours from epoch {until} on."
+    )];
+    told.extend(ended.back.map(|b| format!("{b} of its price came back to your balance.")));
+    told.join("\n")
 }
 
 /// The gateways of this process, as the dashboards see them.
@@ -416,5 +420,26 @@ impl LiveFarm for Gateways {
                 last_share_at: s.last_share_at,
             })
             .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use gruve_units::{Amount, Asset};
+
+    #[test]
+    fn a_machine_whose_payment_was_taken_back_is_told_of_in_sentences_of_the_owners_language() {
+        let contract = ContractId::from_bytes([7; 16]);
+        let back = Amount::new(Asset::Btc, 1_500);
+        for (back, lines) in [(None, 1), (Some(back), 2)] {
+            let told =
+                machine_taken_back(contract, &Ended { until: EpochNumber(9), back, left: 0 });
+            assert_eq!(told.lines().count(), lines, "{told}");
+            for line in told.lines() {
+                let said = gruve_web::in_chosen_language(line, Some("nb"));
+                assert!(said != line && said.ends_with('.'), "{line}: {said}");
+            }
+        }
     }
 }

@@ -2,7 +2,9 @@
 //! within a time; what is answered is not read beyond its status, and leads nowhere else.
 //!
 //! Customers choose where their messages go. So what a name leads to is looked at here, and the connection made to
-//! just that: a name that is looked up again could lead elsewhere then.
+//! just that: a name that is looked up again could lead elsewhere then. And what they are told of a name that leads
+//! nowhere and of one that leads into the operator's network is the same, after the same time: else they could ask which
+//! names there are in it.
 
 use super::outgoing::trusting;
 use crate::config::{Config, WebhooksConfig};
@@ -24,6 +26,13 @@ use tokio_rustls::rustls::pki_types::ServerName;
 
 /// Addresses of a host that are tried.
 const ADDRESSES_MAX: usize = 4;
+
+/// How long a name is looked up at the most; one that leads to nothing that may be reached is told of after just so
+/// long.
+const LOOKED_UP_WITHIN: Duration = Duration::from_secs(3);
+
+/// What is said of such a name.
+const LEADS_NOWHERE: &str = "it leads into a private network, or nowhere";
 
 /// How long a receiver may take.
 const WITHIN: Duration = Duration::from_secs(10);
@@ -143,13 +152,13 @@ impl Carrier {
 
     /// A connection to the first address of a host that may be reached and answers.
     async fn connect(&self, host: &str, port: u16) -> Result<TcpStream, String> {
-        let found = tokio::net::lookup_host((host, port)).await.map_err(|e| e.to_string())?;
-        let all: Vec<SocketAddr> = found.collect();
-        let may = |a: &&SocketAddr| !self.is_public_only || gruve_web::is_public(a.ip());
-        let reached: Vec<&SocketAddr> = all.iter().filter(may).take(ADDRESSES_MAX).collect();
-        if reached.is_empty() {
-            return Err("it leads into a private network, or nowhere".to_owned());
-        }
+        let reached = match self.is_public_only {
+            true => public_addresses(host, port).await?,
+            false => {
+                let found = tokio::net::lookup_host((host, port)).await;
+                found.map_err(|e| e.to_string())?.take(ADDRESSES_MAX).collect()
+            }
+        };
         let mut last = String::new();
         for address in reached {
             match TcpStream::connect(address).await {
@@ -159,6 +168,20 @@ impl Carrier {
         }
         Err(last)
     }
+}
+
+/// The addresses of a host in the public internet. Where there are none it says so as late as can be, and not why.
+async fn public_addresses(host: &str, port: u16) -> Result<Vec<SocketAddr>, String> {
+    let latest = tokio::time::Instant::now() + LOOKED_UP_WITHIN;
+    let looked = tokio::time::timeout_at(latest, tokio::net::lookup_host((host, port))).await;
+    let found = looked.ok().and_then(Result::ok).into_iter().flatten();
+    let public: Vec<SocketAddr> =
+        found.filter(|a| gruve_web::is_public(a.ip())).take(ADDRESSES_MAX).collect();
+    if public.is_empty() {
+        tokio::time::sleep_until(latest).await;
+        return Err(LEADS_NOWHERE.to_owned());
+    }
+    Ok(public)
 }
 
 /// One request; the connection ends with its answer's head.
@@ -188,9 +211,20 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
         let public = Carrier { tls: None, is_public_only: true };
-        for host in ["127.0.0.1", "localhost", "[::1]", "[::ffff:127.0.0.1]", "0.0.0.0"] {
-            let refused = public.post(&format!("http://{host}:{port}/"), &[], "{}").await;
-            assert!(refused.unwrap_err().contains("private network"), "{host}");
+        // A name that leads nowhere is told of like one that leads inside: in the same words, after the same time.
+        let hosts =
+            ["127.0.0.1", "localhost", "[::1]", "[::ffff:127.0.0.1]", "0.0.0.0", "nowhere.invalid"];
+        let asked = hosts.map(|host| {
+            let public = &public;
+            async move {
+                let began = std::time::Instant::now();
+                let refused = public.post(&format!("http://{host}:{port}/"), &[], "{}").await;
+                (host, refused, began.elapsed())
+            }
+        });
+        for (host, refused, took) in futures_util::future::join_all(asked).await {
+            assert_eq!(refused.unwrap_err(), LEADS_NOWHERE, "{host}");
+            assert!(took >= LOOKED_UP_WITHIN, "{host}: {took:?}");
         }
         // Nobody was connected to: the listener's queue is empty.
         let none = std::future::poll_fn(|cx| {

@@ -1,8 +1,8 @@
 //! What happens between looking at a wish and granting it.
 
 use super::Granted;
-use crate::Result;
 use crate::world::{self, World, someone};
+use crate::{GoingOn, MarketError, Result};
 use gruve_ledger::Account;
 use gruve_store::{Store, laws, transact};
 use gruve_units::{ContractId, Hashrate};
@@ -88,7 +88,47 @@ async fn the_same_earnings_buy_once_though_two_accountants_saw_them(store: Store
     w.assert_sound().await;
 }
 
+async fn what_is_wished_of_a_contract_and_whether_it_can_be_renewed_is_told_its_owner_alone(
+    store: Store,
+) {
+    let w = World::new(store).await;
+    w.prove(2_000).await;
+    let (me, market) = (someone(1), &w.market);
+    let c = w.lease(me, 1_000, 20).await;
+    w.fund(me, 10_000).await;
+    w.epoch_at(2_000).await;
+    let nothing = GoingOn {
+        keep_running: false,
+        renew_max_minor: None,
+        reinvest: false,
+        follower: None,
+        renewable_epochs: 6,
+        is_renewable: false,
+    };
+    assert_eq!(market.going_on(me, c).await.unwrap(), nothing);
+    market.wish(me, c, Some(600), true).await.unwrap();
+    let wished = GoingOn { renew_max_minor: Some(600), reinvest: true, ..nothing };
+    assert_eq!(market.going_on(me, c).await.unwrap(), wished);
+    market.wish(me, c, None, false).await.unwrap();
+    assert_eq!(market.going_on(me, c).await.unwrap(), nothing);
+    // The epoch in which it was bought is not one of its twenty: seven are left, and then six.
+    for _ in 0..13 {
+        w.epoch_at(2_000).await;
+    }
+    assert_eq!(market.going_on(me, c).await.unwrap(), nothing);
+    w.epoch_at(2_000).await;
+    let told = market.going_on(me, c).await.unwrap();
+    assert_eq!(told, GoingOn { is_renewable: true, ..nothing });
+    let quote = market.quote_renewal(me, c, 6).await.unwrap();
+    let paid = transact!(w.store, tx -> Result<_> => { market.buy(tx, me, quote.id).await });
+    let follower = Some(paid.unwrap().contract);
+    assert_eq!(market.going_on(me, c).await.unwrap(), GoingOn { follower, ..nothing });
+    let stranger = market.going_on(someone(2), c).await;
+    assert!(matches!(stranger, Err(MarketError::UnknownContract)), "{stranger:?}");
+}
+
 laws! { wishes: [
+    what_is_wished_of_a_contract_and_whether_it_can_be_renewed_is_told_its_owner_alone,
     what_was_renewed_by_hand_meanwhile_is_not_bought_a_second_time,
     a_wish_taken_back_meanwhile_is_not_granted,
     the_same_earnings_buy_once_though_two_accountants_saw_them,

@@ -1,17 +1,18 @@
 //! Coins going out: one nonce a payout, whatever happens.
 
-use crate::rig::{ASSET, COIN, CONFIRMATIONS, REORG_LIMIT, Rig, gwei, stranger};
+use crate::rig::{ASSET, COIN, CONFIRMATIONS, REORG_LIMIT, Rig, account, gwei, stranger};
 use gruve_chain::eth::{EthAddressError, LegacyTx, SignedTx, wei};
 use gruve_ledger::{Account, AccountKind};
 use gruve_store::Store;
-use gruve_treasury::{AccountKeys, Keychain, Lock, PayoutState, Seed, TreasuryError};
-use gruve_units::{Duration, PayoutId};
+use gruve_treasury::{AccountKeys, Keychain, Lock, NewPayout, PayoutState, Seed, TreasuryError};
+use gruve_units::{Clock as _, Duration, PayoutId, Timestamp};
 
 gruve_store::laws! { account_payouts: [
     a_payout_on_an_account_chain_is_paid_exactly,
     addresses_that_cannot_be_paid_are_refused_with_what_is_wrong,
     nothing_is_signed_for_a_node_of_another_chain,
     nothing_is_signed_while_an_account_chain_is_held,
+    a_held_payout_of_an_account_chain_is_paid_when_its_time_has_come_and_holds_up_no_other,
     a_cancelled_plan_leaves_no_gap_in_the_nonces,
     a_payout_that_waits_is_signed_again_with_the_same_nonce,
     a_restart_sends_the_same_transaction,
@@ -100,6 +101,38 @@ async fn nothing_is_signed_for_a_node_of_another_chain(store: Store) {
     *rig.node.chain_id.lock().unwrap() = None;
     rig.payer.step().await.unwrap();
     assert!(sent(&rig).iter().all(|t| t.chain_id == 61) && !sent(&rig).is_empty());
+}
+
+async fn a_held_payout_of_an_account_chain_is_paid_when_its_time_has_come_and_holds_up_no_other(
+    store: Store,
+) {
+    let rig = Rig::rich(store).await;
+    let until = rig.clock.now().plus(Duration::from_secs(86_400));
+    let new = NewPayout {
+        account: account(1),
+        amount: gwei(COIN),
+        address: stranger(7).to_string(),
+        request_key: None,
+    };
+    let terms = rig.treasury.payout_terms(&new).await.unwrap();
+    let placed = gruve_store::transact!(rig.store, tx -> Result<_, TreasuryError> => {
+        rig.treasury.place_payout(tx, &new, &terms, Some(until)).await
+    });
+    let held = placed.unwrap().id;
+    let behind = rig.request(1, COIN, &stranger(8).to_string()).await.unwrap();
+    rig.payer.step().await.unwrap();
+    rig.mine(1).await;
+    assert_eq!(state(&rig, behind).await, PayoutState::Confirmed);
+    rig.clock.set(Timestamp(until.0 - 1));
+    rig.payer.step().await.unwrap();
+    let waiting = rig.payout(held).await;
+    assert_eq!((waiting.state, waiting.reason), (PayoutState::Approved, None));
+    assert_eq!(rig.on_chain(&stranger(7)), 0);
+    rig.clock.set(until);
+    rig.payer.step().await.unwrap();
+    rig.mine(1).await;
+    assert_eq!(state(&rig, held).await, PayoutState::Confirmed);
+    assert_eq!(rig.on_chain(&stranger(7)), COIN - 21_000);
 }
 
 async fn nothing_is_signed_while_an_account_chain_is_held(store: Store) {

@@ -8,9 +8,19 @@ const DAY: Duration = Duration::from_secs(86_400);
 
 /// A payout to a stranger that is not paid before an instant.
 async fn place(house: &House, to: u32, until: Timestamp, key: Option<&str>) -> PlacedPayout {
+    place_of(house, COIN, to, until, key).await
+}
+
+async fn place_of(
+    house: &House,
+    minor: i64,
+    to: u32,
+    until: Timestamp,
+    key: Option<&str>,
+) -> PlacedPayout {
     let new = NewPayout {
         account: account(1),
-        amount: sat(COIN),
+        amount: sat(minor),
         address: stranger(to).0,
         request_key: key.map(str::to_owned),
     };
@@ -69,4 +79,20 @@ pub async fn a_held_payout_can_be_taken_back_to_its_last_moment(store: Store) {
     assert_eq!(state(&house, id).await, PayoutState::Cancelled);
     assert_eq!((house.available(1).await, house.held(1).await), (20 * COIN, 0));
     assert!(!house.treasury.has_paid_to(account(1), ASSET, &stranger(1).0).await.unwrap());
+}
+
+pub async fn a_held_payout_is_not_said_to_wait_for_coins_before_its_time(store: Store) {
+    let house = House::new(store, 1).await;
+    house.top_up(1, 9 * COIN).await;
+    // The wallet's one coin goes out and its change waits: only then ask.
+    house.request(1, COIN, &stranger(1).0).await.unwrap();
+    house.fill(&[3 * COIN]).await;
+    house.payer.step().await.unwrap();
+    let until = house.clock.now().plus(DAY);
+    let held = place_of(&house, 7 * COIN, 2, until, None).await.id;
+    let small = house.request(1, COIN, &stranger(3).0).await.unwrap();
+    house.payer.step().await.unwrap();
+    assert_eq!(state(&house, small).await, PayoutState::Broadcast);
+    let waiting = house.payout(held).await;
+    assert_eq!((waiting.state, waiting.reason), (PayoutState::Approved, None));
 }

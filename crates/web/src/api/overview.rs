@@ -14,6 +14,8 @@ answers! {
     struct OverviewBody {
         /// What leases and metered contracts got in the last closed epoch, by lane.
         proven: Vec<LaneRateBody>,
+        /// What the account's hosted machines proved in the last epoch that is wholly counted, by lane.
+        proven_by_hosted: Vec<HostedRateBody>,
         /// What was credited for work, fees off, by asset.
         earned: Vec<EarnedSumsBody>,
         /// Whether older lines of the month were left out of the sums of days, because there are very many.
@@ -22,7 +24,7 @@ answers! {
         running: usize,
         /// All of them that were ever bought or started, of the newest 500 leases and the newest 500 by the meter.
         contracts: usize,
-        /// When the next settlement of any of them or of a connected machine is due; null where nothing works.
+        /// When the next settlement of any of them or of a machine, hosted or connected, is due; null where nothing works.
         next_settlement: Option<Time>,
         /// The account's own machines that are connected.
         machines: Vec<OwnMachineBody>,
@@ -40,6 +42,24 @@ answers! {
         got: Rate,
         /// How far off that may be on either side, in nineteen epochs of twenty.
         spread: Rate,
+    }
+
+    /// The rate that the shares of an account's hosted machines prove on a lane.
+    struct HostedRateBody {
+        /// Which lane.
+        lane: LaneId,
+        /// Which epoch.
+        epoch: u64,
+        /// Hosted machines that were the account's in it.
+        machines: u64,
+        /// Shares that they handed in.
+        shares: u64,
+        /// The rate behind them.
+        rate: Rate,
+        /// The lower end of the interval that holds the true rate, 95 times in 100.
+        low: Rate,
+        /// The upper end.
+        high: Rate,
     }
 
     /// What was credited in an asset.
@@ -98,6 +118,19 @@ pub(crate) async fn overview(
                 bought: rate(r.bought),
                 got: rate(r.got),
                 spread: rate(r.spread),
+            })
+            .collect(),
+        proven_by_hosted: own
+            .hosted_rates
+            .into_iter()
+            .map(|r| HostedRateBody {
+                lane: r.lane,
+                epoch: r.epoch.0,
+                machines: r.machines,
+                shares: r.shares,
+                rate: rate(r.rate),
+                low: rate(r.between.0),
+                high: rate(r.between.1),
             })
             .collect(),
         earned: earned

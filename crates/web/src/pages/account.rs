@@ -14,6 +14,7 @@ use crate::view::{BalanceView, contract_stands, rule_of};
 use crate::visitor::Visitor;
 use crate::words::{say, t, text};
 use axum::extract::State;
+use gruve_hosting::HostedProven;
 use gruve_market::{ContractState, ContractView};
 use gruve_units::ContractId;
 use maud::{Markup, html};
@@ -90,11 +91,12 @@ fn now(own: &Overview) -> Markup {
             div {
                 dt { (t("Hashrate, last epoch")) }
                 dd {
-                    @if own.rates.is_empty() { "–" small { (t("no contract running")) } }
+                    @if own.rates.is_empty() && own.hosted_rates.is_empty() { "–" small { (t("no contract running")) } }
                     @for r in &own.rates {
                         // Work of different lanes is never summed: a hash of one algorithm is not a hash of another.
                         div { (rate(r.got)) " " span.soft.small { "± " (rate(r.spread)) } small { (say!("of {bought} bought · {lane}", bought = rate(r.bought), lane = r.lane)) } }
                     }
+                    @for r in &own.hosted_rates { (of_hosted_machines(r)) }
                 }
             }
             div { dt { (t("Earned in all")) } dd {
@@ -110,6 +112,17 @@ fn now(own: &Overview) -> Markup {
             } }
         }
         @if !own.rates.is_empty() { p.small.soft { (t("Work is counted exactly; the rate behind it lies within ± in nineteen of twenty epochs.")) } }
+    }
+}
+
+/// What hosted machines prove, with its interval: by their shares, of which there may be few.
+fn of_hosted_machines(r: &HostedProven) -> Markup {
+    let (low, high) = r.between;
+    html! {
+        div { (rate(r.rate)) small {
+            @if r.shares == 0 { (say!("no share of your hosted machines · {lane}", lane = r.lane)) }
+            @else { (say!("your hosted machines: between {low} and {high}, 95 in 100 · {lane}", low = rate(low), high = rate(high), lane = r.lane)) }
+        } }
     }
 }
 

@@ -132,7 +132,7 @@ fn choose_page(
                 }
             }
         }
-        (risk())
+        (risk([plan]))
     };
     page(visitor, t("Buy"), true, &content)
 }
@@ -206,7 +206,7 @@ pub(crate) async fn quote_page(
                 header { h2 #costs-h { (t("All costs in one total")) } }
                 (estimate::costs_in_all(&figures))
             }
-            (risk())
+            (risk([plan]))
         }
     };
     page(visitor, t("Your total"), false, &content)

@@ -62,7 +62,7 @@ async fn compare(State(state): State<AppState>, visitor: Visitor) -> Result<Mark
         section.sheet aria-label=(t("Machines on sale")) {
             @if all.is_empty() { p.empty { (t("No machines are on sale at the moment.")) } } @else { (table(&all, &records)) }
         }
-        (risk())
+        (risk(all.iter().map(|o| &o.plan)))
     };
     Ok(page(&visitor, t("Machines of your own"), true, &content))
 }
@@ -222,7 +222,7 @@ async fn page_with(
             }
             (ahead)
         }
-        (risk())
+        (risk([&o.plan]))
     };
     Ok(page(visitor, &o.plan.title, true, &content))
 }

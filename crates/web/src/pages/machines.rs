@@ -148,7 +148,7 @@ pub(crate) async fn machine(
             (terms(&c, &m, own))
         }
         @if c.state == HostingState::Active {
-            div.columns {
+            div.columns #wishes data-live="farm lanes" {
                 (wishes(&visitor, &c, (state.now(), goes_on), factors))
                 (in_block::section(&visitor, &c, (in_block.0, &in_block.1), &splits, factors))
             }

@@ -126,7 +126,7 @@ async fn choose_page(
                 (plan_terms(plan))
             }
         }
-        (risk())
+        (risk([plan]))
     };
     Ok(page(visitor, t("By the meter"), true, &content))
 }

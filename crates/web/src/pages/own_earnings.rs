@@ -23,7 +23,7 @@ pub(super) async fn lately(state: &AppState, c: &Contract) -> Result<Vec<Settlem
 /// The part of the page.
 pub(super) fn section(rule: EpochRule, lines: &[SettlementLine]) -> Markup {
     html! {
-        section.sheet aria-labelledby="earned-h" {
+        section.sheet #earned data-live="lanes money" aria-labelledby="earned-h" {
             header { h2 #earned-h { (t("What your machines on this lane earned")) } span.soft.small { (t("newest first")) } }
             @if lines.is_empty() {
                 p.empty { (t("Nothing settled yet. Earnings are settled when the blocks behind them are mature.")) }

@@ -70,7 +70,7 @@ pub(crate) async fn plans(
         }
         @if all.len() > 1 { (choose(&all, &chosen)) }
         @if has_machines { p { (say!("Rather a machine of your own? {link}", link = html! { a href="/hosted" { (t("Machines on sale")) } })) } }
-        (risk())
+        (risk(&all))
         p.note { (t(ETH_NOTE)) }
     };
     Ok(page(&visitor, t("Plans"), true, &content))
@@ -298,15 +298,36 @@ fn hard_end(p: &Plan) -> Markup {
 /// Said of a lane that has nothing to sell because nothing is proven yet.
 pub(crate) const NOT_PROVEN: &str = "Not on sale yet: the farm's hashpower is being proven.";
 
-/// The plain statement that stands wherever something is bought.
-pub(crate) fn risk() -> Markup {
+/// What is paid whatever is earned, by the kind of plan.
+fn cost_text(kind: PlanKind) -> &'static str {
+    match kind {
+        PlanKind::Lease => t(
+            "The price of a lease is paid at the start and is not an investment with a yield: it buys work.",
+        ),
+        PlanKind::Metered => t(
+            "By the meter the work of every epoch is paid from your balance, whatever it earns: that is not an investment with a yield, it buys work.",
+        ),
+        PlanKind::Hosted => t(
+            "The price of a machine is paid before it is yours, and is not an investment with a yield. Electricity and hosting come on top, for days that earn little, too.",
+        ),
+    }
+}
+
+/// The plain statement that stands wherever something is bought: what is true of these plans.
+pub(crate) fn risk<'a>(plans: impl IntoIterator<Item = &'a Plan>) -> Markup {
+    let plans: Vec<&Plan> = plans.into_iter().collect();
+    let kinds = [PlanKind::Lease, PlanKind::Metered, PlanKind::Hosted];
+    // Where every hash is paid at its expected value, whoever finds blocks, chance is the operator's.
+    let is_paid_by_hash = |p: &&Plan| p.scheme == Scheme::Fpps && p.kind != PlanKind::Hosted;
     html! {
         section.risk aria-labelledby="risk-h" {
             h2 #risk-h { (t("A contract may earn less than it costs")) }
             ul {
-                li { (t("Blocks are found by chance. A contract can run its whole term and earn nothing.")) }
+                @if plans.is_empty() || !plans.iter().all(is_paid_by_hash) {
+                    li { (t("Blocks are found by chance. A contract can run its whole term and earn nothing.")) }
+                }
                 li { (t("Difficulty and the coin's price change. Nobody knows them in advance, and no return is promised.")) }
-                li { (t("The price is paid at the start and is not an investment with a yield: it buys work.")) }
+                @for kind in kinds { @if plans.iter().any(|p| p.kind == kind) { li { (cost_text(kind)) } } }
             }
         }
     }

@@ -94,7 +94,7 @@ async fn review_form(
             section.sheet.narrow { form.stack method="post" action={ "/contracts/" (id) "/review" } {
                 (token(&visitor))
                 div.field { label for="stars" { (t("Stars")) }
-                    select #stars name="stars" { @for n in (1..=5).rev() { option value=(n) { (n) } } } }
+                    select #stars name="stars" required { option value="" { (t("Choose")) } @for n in (1..=5).rev() { option value=(n) { (n) } } } }
                 div.field { label for="text" { (t("What you would tell a friend")) }
                     textarea #text name="text" required maxlength=(TEXT_CHARS_MAX) rows="6" aria-describedby="text-hint" {}
                     p.hint #text-hint { (t("At most 1,000 characters. Tell of no private person.")) } }
