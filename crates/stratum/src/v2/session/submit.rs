@@ -132,7 +132,8 @@ impl Session {
         if given.as_ref().is_some_and(|g| g.has(&key)) {
             return Judged::refused(DUPLICATE);
         }
-        let verdict = if given.as_ref().is_some_and(|g| g.is_closed()) {
+        // Nothing can be noted of it where the channel was closed, or the job forgotten, while it was hashed.
+        let verdict = if given.as_ref().is_none_or(|g| g.is_closed()) {
             Err(NO_SUCH_JOB)
         } else if is_stale {
             Err(STALE)
@@ -140,13 +141,10 @@ impl Session {
             Err(INVALID)
         } else if !share.class.target().is_met_by(&solved.pow_hash) {
             Err(LOW)
+        } else if given.as_ref().is_some_and(|g| g.is_full(&budget)) {
+            Err(TOO_MANY)
         } else {
-            match &given {
-                // The channel was closed, or the job forgotten, while it was hashed.
-                None => Err(NO_SUCH_JOB),
-                Some(given) if given.is_full(&budget) => Err(TOO_MANY),
-                Some(_) => Ok(()),
-            }
+            Ok(())
         };
         let aux = merged::solved(job, share, solved);
         // A block that is no share is sent once, too: the same again is a duplicate.
