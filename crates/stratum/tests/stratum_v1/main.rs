@@ -18,6 +18,8 @@ mod line;
 mod merged;
 mod miner;
 mod node;
+mod ntime;
+mod order;
 mod owners;
 mod peer;
 mod poisson;
