@@ -19,6 +19,7 @@ mod merged;
 mod miner;
 mod node;
 mod ntime;
+mod oddities;
 mod order;
 mod owners;
 mod peer;

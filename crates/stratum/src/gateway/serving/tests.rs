@@ -372,11 +372,21 @@ async fn a_loop_that_leaves_waits_longer_for_hashes_than_for_logins_and_their_bl
 
 #[tokio::test]
 async fn a_loop_that_stops_waits_as_long_for_hashes() {
-    let asked = long_ago(LEAVING_MAX);
-    let patience = Patience::from(asked);
-    assert!(!patience.is_over(Instant::now(), true) && patience.is_over(Instant::now(), false));
-    let asked = long_ago(limits::HASHED_OUT_MAX);
-    assert!(Patience::from(asked).is_over(Instant::now(), true));
+    let pow = unready(0);
+    let mut house = House::open(Algorithm::Ethash);
+    let (key, mut peer) = house.connect(of_epoch(&pow, 1).remove(0));
+    house.round(&mut [(key, &mut peer, "good\n")]);
+    let House { mut own, lane, _dir, .. } = house;
+    own.stopping = Some(Patience::from(long_ago(LEAVING_MAX)));
+    let (begun, has_begun) = mpsc::channel();
+    let running = std::thread::spawn(move || {
+        begun.send(()).unwrap();
+        own.run();
+    });
+    has_begun.recv().unwrap();
+    finish(&pow);
+    running.join().unwrap();
+    assert_eq!(lane.blocks.lock().unwrap().len(), 1);
 }
 
 #[tokio::test]
