@@ -15,7 +15,7 @@ use crate::protocol::{aux_in, block_in};
 use crate::session::{Refusal, STALE, reply};
 use crate::transport::Transport;
 use gruve_sharelog::{BlockRecord, Options, ShareLog};
-use gruve_units::{Algorithm, Class, LaneId, MachineId, SeededEntropy, SystemClock};
+use gruve_units::{Algorithm, Class, Clock, LaneId, MachineId, SeededEntropy, SystemClock};
 use std::io::Write as _;
 use std::net::{TcpListener, TcpStream};
 use std::sync::Mutex;
@@ -161,10 +161,22 @@ impl Machines for Bare {
     }
 }
 
+/// A clock that counts how often it is asked: once in each turn of a loop.
+#[derive(Default)]
+struct Asked(AtomicUsize);
+
+impl Clock for Asked {
+    fn now(&self) -> Timestamp {
+        self.0.fetch_add(1, Ordering::SeqCst);
+        SystemClock.now()
+    }
+}
+
 /// A loop and what stands around it.
 struct House {
     own: Loop,
     lane: Arc<Bare>,
+    clock: Arc<Asked>,
     /// How often the loop has let others have the processor.
     given_way: Arc<AtomicUsize>,
     _dir: tempfile::TempDir,
@@ -178,9 +190,9 @@ impl House {
         let jobs = watch::Sender::new(None).subscribe();
         let lane = Arc::new(Bare { id, algorithm, log, jobs, blocks });
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let (clock, entropy) = (Arc::new(SystemClock), Arc::new(SeededEntropy::new(1)));
+        let (clock, entropy) = (Arc::new(Asked::default()), Arc::new(SeededEntropy::new(1)));
         let range = (Class::ZERO, Class::ZERO);
-        let mut options = GatewayOptions::new(listener, range, Class::ZERO, clock, entropy);
+        let mut options = GatewayOptions::new(listener, range, Class::ZERO, clock.clone(), entropy);
         options.hash_threads = 1;
         let shared = options.share(lane.clone(), lane.clone()).unwrap();
         let mut own = Loop::new(Arc::new(shared)).unwrap();
@@ -189,7 +201,7 @@ impl House {
         own.give_way = Box::new(move || {
             count.fetch_add(1, Ordering::Relaxed);
         });
-        House { own, lane, given_way, _dir: dir }
+        House { own, lane, clock, given_way, _dir: dir }
     }
 
     fn now(&self) -> Timestamp {
@@ -376,14 +388,14 @@ async fn a_loop_that_stops_waits_as_long_for_hashes() {
     let mut house = House::open(Algorithm::Ethash);
     let (key, mut peer) = house.connect(of_epoch(&pow, 1).remove(0));
     house.round(&mut [(key, &mut peer, "good\n")]);
-    let House { mut own, lane, _dir, .. } = house;
+    let House { mut own, lane, clock, _dir, .. } = house;
     own.stopping = Some(Patience::from(long_ago(LEAVING_MAX)));
-    let (begun, has_begun) = mpsc::channel();
-    let running = std::thread::spawn(move || {
-        begun.send(()).unwrap();
-        own.run();
-    });
-    has_begun.recv().unwrap();
+    let from = clock.0.load(Ordering::SeqCst);
+    let running = std::thread::spawn(move || own.run());
+    // Some turns later it is still there.
+    while !running.is_finished() && clock.0.load(Ordering::SeqCst) < from + 5 {
+        std::thread::yield_now();
+    }
     finish(&pow);
     running.join().unwrap();
     assert_eq!(lane.blocks.lock().unwrap().len(), 1);
