@@ -51,7 +51,7 @@ use arriving::Listener;
 use gruve_sharelog::Owner;
 use gruve_units::Timestamp;
 use gruve_units::{Algorithm, Class, Clock, Duration, Entropy, Hashrate, LaneId, MachineId};
-use handover::{LEAVING_MAX, Left};
+use handover::Left;
 use hashers::Hashers;
 use serving::{Command, Loop, Post, Shared};
 use std::net::SocketAddr;
@@ -61,8 +61,8 @@ use std::sync::mpsc;
 use tally::Tally;
 use tokio::task::JoinHandle;
 
-/// How long a shutdown waits for sessions to end.
-const SHUTDOWN_MAX: Duration = Duration::from_secs(5);
+/// How long a loop that leaves or stops takes at the most: for hashes, and then for all else.
+const ENDING_MAX: Duration = Duration::from_secs(limits::HASHED_OUT_MAX.as_secs() + 5);
 
 /// How long a look at the sessions waits for a busy loop.
 const SNAPSHOT_MAX: Duration = Duration::from_secs(1);
@@ -197,6 +197,43 @@ impl GatewayOptions {
         rules.channels = Arc::new(ChannelPlaces::new(limits::V2_CHANNELS_TOTAL_MAX, each));
         rules
     }
+
+    /// What all connections will share; its hashing threads run.
+    fn share(
+        &self,
+        lane: Arc<dyn Lane>,
+        machines: Arc<dyn Machines>,
+    ) -> Result<Shared, StratumError> {
+        let algorithm = lane.algorithm();
+        let mut first = [0; limits::EXTRANONCE1_BYTES];
+        self.entropy.fill(&mut first);
+        let file = self.start_classes.as_deref();
+        let classes = file.map_or_else(StartClasses::default, StartClasses::open);
+        let first = self.next_extranonce.unwrap_or(u32::from_be_bytes(first));
+        let rules = Arc::new(self.rules(algorithm, &Arc::new(Prefixes::from(first))));
+        let ethash = matches!(algorithm, Algorithm::Ethash | Algorithm::Etchash)
+            .then(|| crate::eth::Sessions::new(Arc::clone(&rules), self.entropy.as_ref()));
+        Ok(Shared {
+            rules,
+            ethash,
+            registry: Arc::default(),
+            known: Arc::default(),
+            tally: Tally::new(self.threads.max(1)),
+            hashers: Hashers::start(algorithm, self.hash_threads).map_err(StratumError::Listen)?,
+            lane,
+            machines,
+            classes: Arc::new(classes),
+            clock: Arc::clone(&self.clock),
+            runtime: tokio::runtime::Handle::current(),
+            logins: Arc::new(tokio::sync::Semaphore::new(limits::LOGINS_AT_ONCE_MAX)),
+            doors: self.listeners.iter().map(|l| l.public.clone()).collect(),
+            all_max: self.connections_max.min(handles_for_miners()),
+            per_address_max: self.connections_per_address_max,
+            per_account_max: self.connections_per_account_max,
+            write_max: self.write_max,
+            complained_at: AtomicI64::new(0),
+        })
+    }
 }
 
 /// A session as seen from outside.
@@ -273,37 +310,9 @@ impl Gateway {
         if options.listeners.is_empty() {
             return Err(StratumError::Options("there is nothing to listen on"));
         }
-        let algorithm = lane.algorithm();
-        let mut first = [0; limits::EXTRANONCE1_BYTES];
-        options.entropy.fill(&mut first);
-        let file = options.start_classes.as_deref();
-        let classes = Arc::new(file.map_or_else(StartClasses::default, StartClasses::open));
-        let first = options.next_extranonce.unwrap_or(u32::from_be_bytes(first));
-        let next_extranonce = Arc::new(Prefixes::from(first));
-        let rules = Arc::new(options.rules(algorithm, &next_extranonce));
-        let ethash = matches!(algorithm, Algorithm::Ethash | Algorithm::Etchash)
-            .then(|| crate::eth::Sessions::new(Arc::clone(&rules), options.entropy.as_ref()));
-        let shared = Arc::new(Shared {
-            rules,
-            ethash,
-            registry: Arc::default(),
-            known: Arc::default(),
-            tally: Tally::new(options.threads.max(1)),
-            hashers: Hashers::start(algorithm, options.hash_threads)
-                .map_err(StratumError::Listen)?,
-            lane,
-            machines,
-            classes: Arc::clone(&classes),
-            clock: options.clock,
-            runtime: tokio::runtime::Handle::current(),
-            logins: Arc::new(tokio::sync::Semaphore::new(limits::LOGINS_AT_ONCE_MAX)),
-            doors: options.listeners.iter().map(|l| l.public.clone()).collect(),
-            all_max: options.connections_max.min(handles_for_miners()),
-            per_address_max: options.connections_per_address_max,
-            per_account_max: options.connections_per_account_max,
-            write_max: options.write_max,
-            complained_at: AtomicI64::new(0),
-        });
+        let shared = Arc::new(options.share(lane, machines)?);
+        let (classes, next_extranonce) =
+            (Arc::clone(&shared.classes), Arc::clone(&shared.rules.prefixes));
         let mut listeners = Vec::new();
         let mut addresses = Vec::new();
         for listening in options.listeners {
@@ -422,7 +431,7 @@ impl Gateway {
         drop(to);
         let collect = move || {
             let mut all = HandOver::default();
-            while let Ok(left) = from.recv_timeout(2 * LEAVING_MAX) {
+            while let Ok(left) = from.recv_timeout(ENDING_MAX) {
                 let Left { listeners, connections } = left;
                 all.listeners.extend(listeners);
                 all.connections.extend(connections);
@@ -435,7 +444,8 @@ impl Gateway {
         all
     }
 
-    /// Ends all sessions between rounds and waits for them, five seconds at the most.
+    /// Ends all sessions between rounds and waits for them: usually no time, fifteen seconds at the most where shares that
+    /// were taken are hashed still.
     pub async fn shutdown(mut self) {
         let threads = std::mem::take(&mut self.threads);
         let classes = Arc::clone(&self.classes);
@@ -447,7 +457,7 @@ impl Gateway {
             }
             save(&classes);
         });
-        let _ = tokio::time::timeout(SHUTDOWN_MAX, ended).await;
+        let _ = tokio::time::timeout(ENDING_MAX, ended).await;
     }
 }
 

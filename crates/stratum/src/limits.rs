@@ -165,6 +165,29 @@ pub const KNOWN_FOR: Duration = Duration::from_secs(24 * 3600);
 /// processor does side by side. Rigs with one name between them come back so many at a time.
 pub const HASHES_ON_TRUST_MAX: usize = 4;
 
+/// Shares of one connection that wait for slow hashes (scrypt, Ethash), of who has not brought mostly good ones: one turn of
+/// hashing. Who has may bring [`CANDIDATES_PER_VISIT_MAX`].
+pub const OTHERS_HASHES_PER_VISIT_MAX: usize = 12;
+
+/// What the shares of one connection that wait for slow hashes cost in memory: so many, with what is known of them and, once
+/// they were hashed, their answers. What is to be answered to other lines of the same read comes to it, below 256 KiB.
+pub const HASHING_BYTES_MAX: usize = 26 << 10;
+
+/// The same of who has not brought mostly good ones: 120 MB for a whole lane of 20,000 that flood.
+pub const OTHERS_HASHING_BYTES_MAX: usize = 6 << 10;
+
+/// Shares of a new connection that are hashed for nothing, though they are not bad (late, or twice in one read), before it is no
+/// newcomer any more where hashing is slow. An honest machine may bring one or two: its first share waits behind a flood until
+/// the next block is there. Without a bound a single share that came late, sent again and again, would keep whoever sends it
+/// among the newcomers, whose every share is hashed before those of who has brought bad ones. Shares that are refused without a
+/// hash cost nothing and count for nothing: a machine that connects again hands in what it has of its last connection.
+pub const NEWCOMERS_HASHES_IN_VAIN_MAX: u8 = 4;
+
+/// How long shares that were taken may be hashed where a program leaves or stops, before they are dropped: any may solve a
+/// block. Ten seconds are 2,800 hashes of Ethash from the cache on one core, of scrypt 180,000, and an epoch's cache is made
+/// in less. Those who mine go first, so what is dropped after that is a flood's.
+pub const HASHED_OUT_MAX: Duration = Duration::from_secs(10);
+
 /// Connections accepted in one round: a storm of them must not keep those waiting that mine.
 pub const ACCEPTS_PER_ROUND_MAX: usize = 64;
 

@@ -25,6 +25,8 @@ struct Submitted {
     work: Arc<EthWork>,
     class: Class,
     nonce: u64,
+    /// The mix digest that it claims; zeros for none.
+    mix: [u8; 32],
 }
 
 impl EthSession {
@@ -36,7 +38,7 @@ impl EthSession {
         round: &mut Round,
     ) -> Step {
         match self.read_share(request, line) {
-            Ok(Submitted { who, work, class, nonce }) => {
+            Ok(Submitted { who, work, class, nonce, .. }) => {
                 let from = round.notes.len();
                 round.notes.extend_from_slice(request.id.as_bytes());
                 let share = ShareRecord {
@@ -68,62 +70,88 @@ impl EthSession {
         }
     }
 
-    /// Everything about a share but its hash.
+    /// Everything about a share but its hash, in the order that the documents tell.
     fn read_share(&self, request: &Request<'_>, line: &[u8]) -> Result<Submitted, Refusal> {
         let params = Params::read(&request.params).ok_or(reply::SHAPE)?;
         let text = |i| params.text(i).ok_or(reply::SHAPE);
+        let texts = [text(0)?, text(1)?, text(2)?];
+        let texts = texts.each_ref().map(|text| text.as_ref());
         let is_proxy = request.method == "eth_submitWork";
         let dialect = self.dialect.ok_or(reply::NOT_SUBSCRIBED)?;
         if is_proxy != (dialect == Dialect::EthProxy) {
             return Err(reply::NOT_SUBSCRIBED);
         }
-        let submitted = if is_proxy {
-            let who = self.worker_by(worker_of(line).as_deref())?;
-            let (nonce, header, mix) = (text(0)?, text(1)?, text(2)?);
-            let header = dialect::hash(&header).ok_or(HASH)?;
-            let mix = dialect::hash(&mix).ok_or(HASH)?;
-            let (work, class) = self.given_on(&header)?;
-            let nonce = dialect::whole_nonce(&nonce).ok_or(WHOLE_NONCE)?;
-            reaches(&header, nonce, &mix, class)?;
-            Submitted { who, work, class, nonce }
-        } else {
-            let (user, job, nonce) = (text(0)?, text(1)?, text(2)?);
-            let worker = self.workers.iter().find(|w| *w.user == *user);
-            let who = worker.ok_or(reply::UNAUTHORISED)?.who;
-            if dialect == Dialect::NiceHash {
-                let (work, class) = self.given_as(&job)?;
-                let part = self.extranonce.as_ref().ok_or(reply::NOT_SUBSCRIBED)?;
-                let rest = dialect::part_of_nonce(&nonce, part.rest());
-                let nonce = part.nonce(rest.ok_or(PART_OF_NONCE)?);
-                Submitted { who, work, class, nonce }
-            } else {
-                let header = dialect::hash(&job).ok_or(reply::NO_SUCH_JOB)?;
-                let (work, class) = self.given_on(&header)?;
-                let nonce = dialect::whole_nonce(&nonce).ok_or(WHOLE_NONCE)?;
-                // Header and mix may be left out: the job's name says the first.
-                let given = |i| match params.raw(i) {
-                    None => Ok(None),
-                    Some(_) => dialect::hash(&text(i)?).ok_or(HASH).map(Some),
-                };
-                if given(3)?.is_some_and(|own| own != header) {
-                    return Err(OTHER_HEADER);
-                }
-                reaches(&header, nonce, &given(4)?.unwrap_or_default(), class)?;
-                Submitted { who, work, class, nonce }
+        let submitted = match dialect {
+            Dialect::EthProxy => self.read_work(texts, worker_of(line).as_deref()),
+            Dialect::NiceHash => self.read_part(texts),
+            Dialect::Stratum => self.read_nonce(texts, &params),
+        }?;
+        let submitted = self.settle_class(submitted)?;
+        let Submitted { work, class, nonce, mix, .. } = &submitted;
+        reaches(&work.header_hash, *nonce, mix, *class)?;
+        Ok(submitted)
+    }
+
+    /// Of eth-proxy: nonce, header, mix.
+    fn read_work(
+        &self,
+        [nonce, header, mix]: [&str; 3],
+        worker: Option<&str>,
+    ) -> Result<Submitted, Refusal> {
+        let who = self.worker_by(worker)?;
+        let (work, class) = self.given_on(&dialect::hash(header).ok_or(HASH)?)?;
+        let nonce = dialect::whole_nonce(nonce).ok_or(WHOLE_NONCE)?;
+        let mix = dialect::hash(mix).ok_or(HASH)?;
+        Ok(Submitted { who, work, class, nonce, mix })
+    }
+
+    /// Of NiceHash's: login, job, part of the nonce.
+    fn read_part(&self, [user, job, nonce]: [&str; 3]) -> Result<Submitted, Refusal> {
+        let who = self.logged_in_as(user)?;
+        let (work, class) = self.given_as(job)?;
+        let part = self.extranonce.as_ref().ok_or(reply::NOT_SUBSCRIBED)?;
+        let rest = dialect::part_of_nonce(nonce, part.rest());
+        let nonce = part.nonce(rest.ok_or(PART_OF_NONCE)?);
+        Ok(Submitted { who, work, class, nonce, mix: [0; 32] })
+    }
+
+    /// Of stratum/1: login, header for the job's name, nonce; header and mix once more, or not.
+    fn read_nonce(
+        &self,
+        [user, job, nonce]: [&str; 3],
+        params: &Params<'_>,
+    ) -> Result<Submitted, Refusal> {
+        let who = self.logged_in_as(user)?;
+        let header = dialect::hash(job).ok_or(reply::NO_SUCH_JOB)?;
+        let (work, class) = self.given_on(&header)?;
+        let nonce = dialect::whole_nonce(nonce).ok_or(WHOLE_NONCE)?;
+        let given = |i| match params.raw(i) {
+            None => Ok(None),
+            Some(_) => {
+                let text = params.text(i).ok_or(reply::SHAPE)?;
+                dialect::hash(&text).ok_or(HASH).map(Some)
             }
         };
-        self.settle_class(submitted)
+        if given(3)?.is_some_and(|own| own != header) {
+            return Err(OTHER_HEADER);
+        }
+        let mix = given(4)?.unwrap_or_default();
+        Ok(Submitted { who, work, class, nonce, mix })
+    }
+
+    fn logged_in_as(&self, user: &str) -> Result<Authorized, Refusal> {
+        let worker = self.workers.iter().find(|w| *w.user == *user);
+        Ok(worker.ok_or(reply::UNAUTHORISED)?.who)
     }
 
     /// A nonce within another connection's part counts as that part does, and not twice.
     fn settle_class(&self, submitted: Submitted) -> Result<Submitted, Refusal> {
-        let Submitted { who, work, class, nonce } = submitted;
-        let (own, is_claimed) = work.claims().look(nonce, class);
+        let (own, is_claimed) = submitted.work.claims().look(submitted.nonce, submitted.class);
         if is_claimed {
             return Err(reply::DUPLICATE);
         }
-        let class = if self.is_free() { own } else { class };
-        Ok(Submitted { who, work, class, nonce })
+        let class = if self.is_free() { own } else { submitted.class };
+        Ok(Submitted { class, ..submitted })
     }
 
     /// Whose share it is: of the connection's login that the `worker` names, else of the first.

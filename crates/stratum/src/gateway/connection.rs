@@ -10,7 +10,7 @@ use super::tally::Kind;
 use super::turns::Standing;
 use crate::limits;
 use crate::proxy::{self, ProxyError, ProxyHeader};
-use crate::session::CloseReason;
+use crate::session::{CloseReason, Refusal};
 use crate::transport::{Transport, TransportError};
 use gruve_units::Timestamp;
 use mio::net::TcpStream;
@@ -136,6 +136,9 @@ pub(super) struct Connection {
     pub(super) logins: u16,
     /// It has sent too much that brought nothing, and is not read for now.
     pub(super) muted: bool,
+    /// Shares that may still be hashed for nothing before it is no newcomer any more: see
+    /// [`limits::NEWCOMERS_HASHES_IN_VAIN_MAX`].
+    in_vain: u8,
     /// Bytes it may still send without bringing a share; below zero once it was too many.
     credit: i64,
     /// When its credit was last raised, microseconds of the loop's life (they wrap).
@@ -177,6 +180,7 @@ impl Connection {
             is_in: false,
             logins: 0,
             muted: false,
+            in_vain: limits::NEWCOMERS_HASHES_IN_VAIN_MAX,
             credit: i64::from(limits::FRUITLESS_BYTES_MAX),
             refilled_us: 0,
         }
@@ -234,9 +238,44 @@ impl Connection {
         accepted > 0 && accepted >= rejected
     }
 
-    /// Whether nothing is known of it yet: no share of it was accepted, and none refused.
-    pub(super) fn is_new(&self) -> bool {
+    /// Whether no share of it was answered yet.
+    pub(super) fn is_unheard(&self) -> bool {
         self.told == (0, 0)
+    }
+
+    /// Whether nothing is known of it yet: it has brought neither good nor bad work, and few hashes were made for what
+    /// is neither.
+    pub(super) fn is_new(&self) -> bool {
+        self.in_vain > 0
+    }
+
+    /// It was another program's, where it has brought something.
+    pub(super) fn end_newness(&mut self) {
+        self.in_vain = 0;
+    }
+
+    /// A share of it was refused before it was hashed: late or sent twice that has cost nothing.
+    pub(super) fn note_refused(&mut self, refusal: Refusal) {
+        if refusal.is_bad() {
+            self.end_newness();
+        }
+    }
+
+    /// A share of it was hashed.
+    pub(super) fn note_hashed(&mut self, outcome: Result<(), Refusal>) {
+        self.in_vain = match outcome {
+            Err(refusal) if !refusal.is_bad() => self.in_vain.saturating_sub(1),
+            _ => 0,
+        };
+    }
+
+    /// Shares that one visit takes where hashing is slow.
+    pub(super) fn hashes_max(&self) -> usize {
+        if self.is_proven() {
+            limits::CANDIDATES_PER_VISIT_MAX
+        } else {
+            limits::OTHERS_HASHES_PER_VISIT_MAX
+        }
     }
 
     /// Whose turn it is in.

@@ -4,6 +4,8 @@
 //! answered, and then socket, session and unread bytes are given away together. Bytes that arrive
 //! meanwhile wait in the kernel. Connections that cannot go on (encrypted ones, whose keys do not
 //! leave the process, and slow readers) are closed; what they had accepted is in the log.
+//!
+//! What has been taken is hashed first: any share may solve a block, and nobody hashes it again.
 
 use super::connection::{Connection, Ended, Waiting};
 use super::guarded::Guarded;
@@ -20,7 +22,8 @@ use std::os::fd::OwnedFd;
 use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 
-/// How long what is under way (logins, slow hashes) may take before its connection is closed.
+/// How long logins under way may take before their connection is closed; for shares see
+/// [`limits::HASHED_OUT_MAX`].
 pub(super) const LEAVING_MAX: Duration = Duration::from_secs(2);
 
 /// What miners read that have to connect again.
@@ -53,15 +56,34 @@ pub(super) struct Left {
     pub(super) connections: Vec<KeptConnection>,
 }
 
+/// How long what is under way may still take where a loop is about to end.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Patience {
+    logins: Instant,
+    shares: Instant,
+}
+
+impl Patience {
+    /// Of a loop that was asked at that moment.
+    pub(super) fn from(asked: Instant) -> Patience {
+        Patience { logins: asked + LEAVING_MAX, shares: asked + limits::HASHED_OUT_MAX }
+    }
+
+    /// Whether nothing more is waited for, though it is not done.
+    pub(super) fn is_over(self, now: Instant, has_shares: bool) -> bool {
+        now >= if has_shares { self.shares } else { self.logins }
+    }
+}
+
 /// A loop that is asked to leave.
 pub(super) struct Leaving {
     to: mpsc::Sender<Left>,
-    until: Instant,
+    patience: Patience,
 }
 
 impl Leaving {
-    pub(super) fn new(to: mpsc::Sender<Left>) -> Leaving {
-        Leaving { to, until: Instant::now() + LEAVING_MAX }
+    pub(super) fn new(to: mpsc::Sender<Left>, asked: Instant) -> Leaving {
+        Leaving { to, patience: Patience::from(asked) }
     }
 }
 
@@ -77,16 +99,34 @@ impl Loop {
     /// Whether everything under way has ended, or must.
     pub(super) fn may_leave(&mut self) -> bool {
         let Some(leaving) = &self.leaving else { return false };
-        Instant::now() >= leaving.until
+        let patience = leaving.patience;
+        patience.is_over(Instant::now(), self.has_shares_out())
             || (self.parcels_out == 0
                 && self.connections.values_mut().all(|c| c.waiting == Waiting::No))
+    }
+
+    /// Whether shares that were taken are hashed or synced still.
+    pub(super) fn has_shares_out(&self) -> bool {
+        self.parcels_out > 0 || !self.held.is_empty()
+    }
+
+    /// The last of what came: connections that were dealt to this loop, and hashes, for which there is no more time.
+    pub(super) fn end_hashing(&mut self, now: Timestamp) {
+        if self.parcels_out > 0 {
+            tracing::warn!(
+                parcels = self.parcels_out,
+                "shares are left unhashed: it took too long"
+            );
+            self.shared.hashers.end();
+        }
+        self.take_last(now);
     }
 
     /// Gives everything away that can go on, and closes the rest.
     pub(super) fn leave(&mut self) {
         let Some(leaving) = self.leaving.take() else { return };
         let mut left = Left { listeners: self.release_listeners(), ..Left::default() };
-        self.take_last(self.shared.clock.now());
+        self.end_hashing(self.shared.clock.now());
         for place in 0..self.connections.places() {
             let Some(key) = self.connections.at(place) else { continue };
             let Some(paper) = self.connections.get_mut(key).and_then(paper) else {
@@ -162,6 +202,9 @@ impl Loop {
             paper.connected_at,
         );
         connection.told = connection.session.counts();
+        if connection.told != (0, 0) {
+            connection.end_newness();
+        }
         if connection.told.0 > 0 {
             connection.seat.mines();
         }

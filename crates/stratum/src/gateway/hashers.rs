@@ -26,6 +26,7 @@ use gruve_units::Algorithm;
 use queue::{Queue, Rank};
 use std::net::IpAddr;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
 
 /// Hashes in one turn: what the processor does side by side.
 fn hashes_in_a_turn(algorithm: Algorithm) -> usize {
@@ -91,31 +92,33 @@ impl Pool {
         }
     }
 
-    fn put(&self, parcel: Parcel) {
-        self.lock().push(parcel);
+    /// Puts a parcel into its line; gives it back where all is over.
+    fn put(&self, parcel: Parcel) -> Option<Parcel> {
+        let rest = self.lock().push(parcel);
         self.bell.notify_one();
+        rest
     }
 }
 
 /// The pool; its threads end when it is dropped.
 pub(super) struct Hashers {
     pool: Option<Arc<Pool>>,
+    threads: Mutex<Vec<JoinHandle<()>>>,
 }
 
 impl Hashers {
     /// None for an algorithm that is hashed at once.
     pub(super) fn start(algorithm: Algorithm, threads: usize) -> std::io::Result<Hashers> {
         if algorithm == Algorithm::Sha256d {
-            return Ok(Hashers { pool: None });
+            return Ok(Hashers { pool: None, threads: Mutex::default() });
         }
         let pool = Arc::new(Pool::default());
-        let hashers = Hashers { pool: Some(Arc::clone(&pool)) };
+        let hashers = Hashers { pool: Some(Arc::clone(&pool)), threads: Mutex::default() };
         for n in 0..threads.max(1) {
             let give_way = Box::new(std::thread::yield_now);
             let worker = Worker { pool: Arc::clone(&pool), algorithm, give_way };
-            std::thread::Builder::new()
-                .name(format!("stratum-hash-{n}"))
-                .spawn(move || worker.run())?;
+            let thread = std::thread::Builder::new().name(format!("stratum-hash-{n}"));
+            hashers.lock_threads().push(thread.spawn(move || worker.run())?);
         }
         Ok(hashers)
     }
@@ -131,10 +134,37 @@ impl Hashers {
         pool.lock().all().map(Parcel::left).sum()
     }
 
+    /// Whoever mines goes before all others from now on: little time is left.
+    pub(super) fn hurry(&self) {
+        if let Some(pool) = &self.pool {
+            pool.lock().hurry();
+        }
+    }
+
+    /// Ends hashing. When this returns, all parcels of which something was hashed have been sent back, whole or not: any
+    /// hash may be a block's. Takes no longer than the turns that have begun.
+    pub(super) fn end(&self) {
+        let Some(pool) = &self.pool else { return };
+        // Held until all have ended, so that whoever asks meanwhile waits for them, too.
+        let mut threads = self.lock_threads();
+        let waiting = pool.lock().stop();
+        pool.bell.notify_all();
+        waiting.into_iter().filter(|p| !p.solved.is_empty()).for_each(Parcel::send_back);
+        for thread in threads.drain(..) {
+            // One that panicked has ended, too.
+            let _ = thread.join();
+        }
+    }
+
+    fn lock_threads(&self) -> MutexGuard<'_, Vec<JoinHandle<()>>> {
+        self.threads.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Takes a parcel; it comes back as [`Command::Hashed`].
     pub(super) fn take(&self, parcel: Parcel) {
         if let Some(pool) = &self.pool {
-            pool.put(parcel);
+            // Where all is over its loop ends as well.
+            let _ = pool.put(parcel);
         }
     }
 }
@@ -142,15 +172,28 @@ impl Hashers {
 impl Drop for Hashers {
     fn drop(&mut self) {
         if let Some(pool) = &self.pool {
-            pool.lock().stop();
+            let _ = pool.lock().stop();
             pool.bell.notify_all();
         }
     }
 }
 
 impl Parcel {
+    /// Back to its loop, if that is there.
+    fn send_back(self) {
+        let post = self.post.clone();
+        post.send(Command::Hashed(Box::new(self)));
+    }
+
+    /// Takes its answers of a turn. No more memory than for these: the parcel may wait long for the next.
+    fn take(&mut self, solved: &mut std::vec::IntoIter<Solved>) {
+        let count = self.left().min(solved.len());
+        self.solved.reserve_exact(count);
+        self.solved.extend(solved.take(count));
+    }
+
     /// Candidates that are still to be hashed.
-    fn left(&self) -> usize {
+    pub(super) fn left(&self) -> usize {
         self.part.candidates.1 - self.part.candidates.0 - self.solved.len()
     }
 
@@ -199,12 +242,12 @@ impl Worker {
         };
         self.hash(solver, &mut parcels, &mut between);
         for parcel in parcels {
-            if parcel.left() > 0 && parcel.fault.is_none() {
-                self.pool.put(parcel);
+            let rest = if parcel.left() > 0 && parcel.fault.is_none() {
+                self.pool.put(parcel)
             } else {
-                let post = parcel.post.clone();
-                post.send(Command::Hashed(Box::new(parcel)));
-            }
+                Some(parcel)
+            };
+            rest.into_iter().for_each(Parcel::send_back);
         }
         (self.give_way)();
     }
@@ -246,10 +289,7 @@ impl Worker {
             };
         }
         let mut solved = solved.into_iter();
-        for parcel in parcels {
-            let count = parcel.left();
-            parcel.solved.extend(solved.by_ref().take(count));
-        }
+        parcels.iter_mut().for_each(|parcel| parcel.take(&mut solved));
     }
 
     /// Gives a parcel back that can be hashed; others come into the pool again when their cache is there.
@@ -270,7 +310,7 @@ impl Worker {
         };
         let then = move || {
             if let Some(parcel) = take(&own) {
-                pool.put(parcel);
+                pool.put(parcel).into_iter().for_each(Parcel::send_back);
             }
         };
         pow.when_ready(Box::new(then)).and_then(|_| take(&kept))
@@ -278,7 +318,7 @@ impl Worker {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::super::serving::tests::post;
     use super::super::slab::Slab;
     use super::*;
@@ -293,7 +333,7 @@ mod tests {
     use std::time::Duration;
 
     /// A parcel of these candidates.
-    pub(super) fn parcel(key: Key, post: &Post, candidates: Vec<Candidate>) -> Parcel {
+    pub(in super::super) fn parcel(key: Key, post: &Post, candidates: Vec<Candidate>) -> Parcel {
         let part = Part { text: (0, 0), candidates: (0, candidates.len()) };
         let round = Round { candidates, ..Round::default() };
         Parcel {
@@ -343,8 +383,8 @@ mod tests {
         assert_eq!(order[0].key, single_key);
     }
 
-    /// Shares of works of this epoch of the algorithm.
-    fn of_epoch(pow: &Arc<EpochPow>, count: u64) -> Vec<Candidate> {
+    /// Shares of works of this epoch of the algorithm, each of which solves a block.
+    pub(in super::super) fn of_epoch(pow: &Arc<EpochPow>, count: u64) -> Vec<Candidate> {
         let node = NodeWork {
             header_hash: [3; 32],
             seed_hash: pow.epoch().seed_hash(),
@@ -401,6 +441,49 @@ mod tests {
         }
     }
 
+    /// What a parcel costs in memory, with its place in a queue that may have room for as many more.
+    pub(in super::super) fn bytes(parcel: &Parcel) -> usize {
+        let Round { text, candidates, notes, refused, .. } = &parcel.round;
+        let own = candidates.capacity() * size_of::<Candidate>() + notes.capacity();
+        let answers = parcel.solved.capacity() * size_of::<Solved>();
+        assert_eq!((text.capacity(), refused.capacity()), (0, 0), "nothing else was said");
+        2 * size_of::<Parcel>() + own + answers
+    }
+
+    #[test]
+    fn a_parcel_owns_no_room_for_answers_before_it_has_them() {
+        let (_poll, post, commands) = post();
+        let (worker, mut parcel) = by_hand(&post);
+        let mut solver = Solver::new(worker.algorithm);
+        let mut next = Some(parcel(20));
+        for expected in [8, 16] {
+            worker.turn(&mut solver, Rank::Other, next.take().unwrap());
+            let (_, waiting) = worker.pool.lock().pop().unwrap();
+            assert_eq!((waiting.solved.len(), waiting.solved.capacity()), (expected, expected));
+            next = Some(waiting);
+        }
+        worker.turn(&mut solver, Rank::Other, next.unwrap());
+        let whole = hashed_now(commands.try_recv().unwrap());
+        assert_eq!((whole.solved.len(), whole.solved.capacity()), (20, 20));
+    }
+
+    #[test]
+    fn where_hashing_ends_what_was_hashed_of_a_parcel_comes_back_and_nothing_is_begun() {
+        let (_poll, post, commands) = post();
+        let (worker, mut parcel) = by_hand(&post);
+        let hashers = Hashers { pool: Some(Arc::clone(&worker.pool)), threads: Mutex::default() };
+        let mut solver = Solver::new(worker.algorithm);
+        worker.turn(&mut solver, Rank::Other, parcel(20));
+        hashers.take(parcel(3));
+        hashers.end();
+        // A turn that had begun when it ended.
+        worker.turn(&mut solver, Rank::Other, parcel(9));
+        hashers.take(parcel(1));
+        let back: Vec<_> = commands.try_iter().map(solved_of).collect();
+        assert_eq!(back, [(false, 8), (false, 8)]);
+        assert_eq!(hashers.waiting(), 0);
+    }
+
     /// A worker whose turns are taken by hand, on a cache that is there, and parcels for it.
     fn by_hand(post: &Post) -> (Worker, impl FnMut(u64) -> Parcel + use<>) {
         let pow = unready(0);
@@ -440,7 +523,7 @@ mod tests {
             }
             if let Some(share) = to_come.borrow_mut().pop() {
                 see.send(Came).unwrap();
-                pool.put(share);
+                assert!(pool.put(share).is_none());
             }
         };
         (Worker { give_way: Box::new(give_way), ..worker }, parcel, seen)
@@ -471,7 +554,7 @@ mod tests {
         let (_poll, post, commands) = post();
         let (worker, mut parcel) = by_hand(&post);
         for _ in 0..5 {
-            worker.pool.put(Parcel { is_proven: true, ..parcel(8) });
+            assert!(worker.pool.put(Parcel { is_proven: true, ..parcel(8) }).is_none());
         }
         let stranger = parcel(8);
         worker.turn(&mut Solver::new(worker.algorithm), Rank::Other, stranger);
@@ -485,7 +568,7 @@ mod tests {
         let (_poll, post, commands) = post();
         let (worker, mut parcel) = by_hand(&post);
         for _ in 0..9 {
-            worker.pool.put(parcel(1));
+            assert!(worker.pool.put(parcel(1)).is_none());
         }
         let (rank, first) = worker.pool.next().unwrap();
         worker.turn(&mut Solver::new(worker.algorithm), rank, first);
@@ -500,7 +583,7 @@ mod tests {
         for count in [1, 0, 2] {
             // One candidate at least, whether there is one or not.
             let part = Part { text: (0, 0), candidates: (0, count.max(1)) };
-            worker.pool.put(Parcel { part, ..parcel(count as u64) });
+            assert!(worker.pool.put(Parcel { part, ..parcel(count as u64) }).is_none());
         }
         let (rank, first) = worker.pool.next().unwrap();
         worker.turn(&mut Solver::new(worker.algorithm), rank, first);

@@ -101,10 +101,13 @@ impl Loop {
         visits.clear();
         let mut left = self.ready.begin();
         while let Some((key, each)) = self.ready.next(round.candidates.len(), &mut left) {
-            // Where hashing is slow others do not wait for one's parcel.
-            let is_apart = self.shared.hashers.are_wanted();
-            round.each_max = if is_apart { limits::CANDIDATES_PER_VISIT_MAX } else { each };
-            let is_open = self.connections.get_mut(key).is_none_or(|c| c.transport.is_open());
+            let connection = self.connections.get_mut(key);
+            let is_open = connection.as_ref().is_none_or(|c| c.transport.is_open());
+            round.each_max = match connection {
+                // Where hashing is slow others do not wait for one's parcel.
+                Some(connection) if self.shared.hashers.are_wanted() => connection.hashes_max(),
+                _ => each,
+            };
             self.desk.input.clear();
             visits.extend(self.visit(key, now, round));
             left.spend(self.desk.input.len(), !is_open);
@@ -119,7 +122,7 @@ impl Loop {
         self.desk.solved = solved;
         if std::mem::take(&mut self.has_urgent) {
             // Where one processor does all, the next round would be made first.
-            std::thread::yield_now();
+            (self.give_way)();
         }
     }
 
@@ -202,8 +205,11 @@ impl Loop {
     /// The same where hashing is slow: candidates go away in a parcel of their own.
     fn receive_apart(&mut self, key: Key, now: Timestamp, round: &mut Round) -> Option<Visit> {
         let (text, notes) = (round.text.len(), round.notes.len());
-        let candidates = round.candidates.len();
+        let (candidates, refused) = (round.candidates.len(), round.refused.len());
         let visit = self.receive(key, now, round)?;
+        let connection = self.connections.get_mut(key)?;
+        let refused = round.refused.get(refused..).unwrap_or_default();
+        refused.iter().for_each(|refusal| connection.note_refused(*refusal));
         if visit.part.candidates.0 == visit.part.candidates.1 {
             return Some(visit);
         }
@@ -221,11 +227,12 @@ impl Loop {
         let connection = self.connections.get_mut(key)?;
         connection.waiting = Waiting::ForHashes;
         let (is_proven, is_new) = (connection.is_proven(), connection.is_new());
-        let from = connection.seat.address();
+        let (from, is_unheard) = (connection.seat.address(), connection.is_unheard());
         // Who has brought something since is judged by that: a hash that is a share, sent late again and again, is not bad.
-        let trust = if is_new { self.trust(&own.candidates, from, now) } else { None };
+        let trust = if is_unheard { self.trust(&own.candidates, from, now) } else { None };
         self.has_urgent |= is_proven || trust.is_some();
-        let solved = Vec::with_capacity(own.candidates.len());
+        // It may wait long for its first turn.
+        let solved = Vec::new();
         let post = self.parcel_home();
         let Visit { taken, seen_us, step, .. } = visit;
         let fault = None;
@@ -252,9 +259,10 @@ impl Loop {
 
     /// A parcel came back.
     pub(super) fn hashed(&mut self, parcel: Parcel, now: Timestamp) {
+        self.parcels_out = self.parcels_out.saturating_sub(1);
+        let is_whole = parcel.left() == 0;
         let Parcel { key, from, trust, round, part, taken, seen_us, step, solved, fault, .. } =
             parcel;
-        self.parcels_out = self.parcels_out.saturating_sub(1);
         // Whether or not it has stayed to hear of it.
         if let Some(from) = from {
             for (Candidate { share, .. }, solved) in round.candidates.iter().zip(&solved) {
@@ -265,19 +273,22 @@ impl Loop {
         }
         // What is known now is known before more is taken on trust.
         drop(trust);
-        let Some(connection) = self.connections.get_mut(key) else {
+        let is_there = self.connections.get_mut(key).is_some();
+        if !is_there || !is_whole || fault.is_some() {
+            // Nobody judges them, but a block leaves.
             let all = round.candidates.iter().zip(&solved);
             all.for_each(|(candidate, solved)| self.send_found(candidate, solved));
-            return;
-        };
-        connection.waiting = Waiting::No;
+        }
+        let Some(connection) = self.connections.get_mut(key) else { return };
         if let Some(words) = fault {
-            let all = round.candidates.iter().zip(&solved);
-            all.for_each(|(candidate, solved)| self.send_found(candidate, solved));
-            let Some(connection) = self.connections.get_mut(key) else { return };
             connection.session.break_off(words);
             return self.close(key, &Ended::ByUs(CloseReason::Fault));
         }
+        if !is_whole {
+            // This loop ends, and the connection with it.
+            return;
+        }
+        connection.waiting = Waiting::No;
         let visits = vec![Visit { key, part, taken, seen_us, step }];
         self.finish(Batch { round, visits, outcomes: Vec::new() }, &solved, now);
         self.enqueue(key);
@@ -326,10 +337,10 @@ impl Loop {
         }
         for visit in visits {
             let (from, to) = visit.part.candidates;
-            let connection = self.connections.get_mut(visit.key);
-            let Some(address) = connection.and_then(|c| c.seat.address()) else { continue };
+            let Some(connection) = self.connections.get_mut(visit.key) else { continue };
             for (candidate, outcome) in round.candidates[from..to].iter().zip(&outcomes[from..to]) {
-                if outcome.is_ok() {
+                connection.note_hashed(*outcome);
+                if let (Ok(()), Some(address)) = (outcome, connection.seat.address()) {
                     self.shared.known.good(candidate.share.machine, address, now);
                 }
             }

@@ -12,7 +12,7 @@ pub(super) use commands::{Command, Post};
 
 use super::arriving::Listener;
 use super::connection::{Connection, Ended};
-use super::handover::Leaving;
+use super::handover::{Leaving, Patience};
 use super::hashers::Hashers;
 use super::known::Known;
 use super::registry::Registry;
@@ -112,13 +112,15 @@ pub(super) struct Loop {
     tick_from: usize,
     /// Asked to leave: nothing new is begun.
     pub(super) leaving: Option<Leaving>,
-    /// Asked to end, by then at the latest: what is being hashed may be a block, and who sent what is
-    /// being synced is to hear of it.
-    pub(super) stopping: Option<Instant>,
+    /// Asked to end, and how soon: what is being hashed may be a block, and who sent what is being synced is to
+    /// hear of it.
+    pub(super) stopping: Option<Patience>,
     /// Parcels in the hashing threads.
     pub(super) parcels_out: usize,
     /// Of who mines, one went there in this round.
     pub(super) has_urgent: bool,
+    /// Lets others have this processor.
+    pub(super) give_way: Box<dyn Fn() + Send>,
     /// Who wants to see the sessions, in turn.
     looks: VecDeque<Look>,
     pub(super) desk: Desk,
@@ -161,6 +163,7 @@ impl Loop {
             stopping: None,
             parcels_out: 0,
             has_urgent: false,
+            give_way: Box::new(std::thread::yield_now),
             looks: VecDeque::new(),
             desk,
             held: VecDeque::new(),
@@ -206,9 +209,10 @@ impl Loop {
             let now = self.shared.clock.now();
             self.take_jobs();
             self.obey(now);
-            if let Some(until) = self.stopping {
-                let is_done = self.parcels_out == 0 && self.held.is_empty();
-                if is_done || Instant::now() >= until {
+            if let Some(patience) = self.stopping {
+                let has_shares = self.has_shares_out();
+                if !has_shares || patience.is_over(Instant::now(), has_shares) {
+                    self.end_hashing(now);
                     break;
                 }
                 continue;
@@ -446,14 +450,4 @@ impl Shared {
 }
 
 #[cfg(test)]
-pub(super) mod tests {
-    use super::*;
-
-    /// A loop's letter box without the loop.
-    pub(in super::super) fn post() -> (Poll, Post, mpsc::Receiver<Command>) {
-        let poll = Poll::new().unwrap();
-        let waker = Arc::new(Waker::new(poll.registry(), WAKE).unwrap());
-        let (commands, received) = mpsc::channel();
-        (poll, Post { commands, waker }, received)
-    }
-}
+pub(super) mod tests;

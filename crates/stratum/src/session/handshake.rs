@@ -13,13 +13,14 @@ use crate::notify::read_wire_id;
 use crate::protocol::{Admitted, Round, Step};
 use gruve_units::{Class, Target, Timestamp};
 use serde_json::Value;
+use std::collections::HashSet;
 use std::fmt::Write as _;
 use std::sync::Arc;
 
 impl Session {
     /// `mining.subscribe`, in every known shape: parameters may be missing, null, or anything. The
     /// session that a miner names as its last one is not taken up: its shares are not remembered. A
-    /// second subscribe changes nothing.
+    /// second subscribe is answered alike and changes nothing but the name, where it has one.
     pub(super) fn subscribe(&mut self, request: &Request<'_>, now: Timestamp, out: &mut Vec<u8>) {
         if let Some(agent) = Params::read(&request.params).and_then(|p| p.text(0)) {
             self.call(&printable(&agent));
@@ -232,7 +233,10 @@ impl Session {
         };
         let options = options.and_then(Result::ok).unwrap_or(Value::Null);
         let mut result = String::from("{");
-        for name in extensions.iter().filter_map(Value::as_str) {
+        let mut answered = HashSet::new();
+        let names = extensions.iter().filter_map(Value::as_str);
+        // No name twice in one object: readers differ in which they take.
+        for name in names.filter(|name| answered.insert(*name)) {
             if result.len() > 1 {
                 result.push(',');
             }

@@ -13,6 +13,7 @@ mod lane;
 #[path = "../stratum_v1/line.rs"]
 mod line;
 mod node;
+mod order;
 mod ports;
 mod push;
 mod rig;

@@ -10,7 +10,7 @@ use gruve_units::SystemClock;
 use std::sync::Arc;
 
 /// Closes the oldest job for all sessions, as a gateway does.
-fn close_oldest(miner: &mut Miner) {
+pub(crate) fn close_oldest(miner: &mut Miner) {
     let work: WorkState = miner.work.as_ref().unwrap().with_oldest_closed().unwrap();
     let mut out = Vec::new();
     miner.session.work(&Work::Header(Arc::new(work)), miner.now, &mut out);

@@ -172,6 +172,10 @@ impl Proxy {
         let (en2, nonce) =
             (self.next..).find_map(|en2| Some((en2, *mine(job, en2, 64).first()?))).unwrap();
         self.next = en2 + 1;
+        self.send(user, job, en2, nonce)
+    }
+
+    fn send(&mut self, user: &str, job: &ClientJob, en2: u64, nonce: u32) -> Value {
         let (en2, time, nonce) =
             (format!("{en2:016x}"), format!("{:08x}", job.ntime), format!("{nonce:08x}"));
         let submit =
@@ -205,6 +209,25 @@ async fn work_for_a_block_that_pays_one_owner_counts_for_no_other() {
     }
     let counted = all_records(&house.log).into_iter().filter(|r| matches!(r, Record::Share(_)));
     assert_eq!(counted.count(), 4);
+    house.work.stop().await;
+    house.gateway.shutdown().await;
+}
+
+/// The order of a share's checks: what the session says of it, and only then whose job it is.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_share_below_its_difficulty_is_said_to_be_that_before_it_is_another_owners() {
+    let dir = tempfile::tempdir().unwrap();
+    let house = House::open(dir.path(), vec![destination("kari", 1, &["kari.m1"])]);
+    house.has_jobs().await;
+    let mut proxy = Proxy::connect(&house);
+    let own = proxy.log_in("kari.m1");
+    proxy.log_in("house.m2");
+    let good = mine(&own, 1, 64);
+    let low = (0..64).find(|nonce| !good.contains(nonce)).unwrap();
+    let refused = proxy.send("house.m2", &own, 1, low);
+    assert_eq!(refused["error"][1], "low difficulty", "{refused}");
+    let refused = proxy.submit("house.m2", &own);
+    assert_eq!(refused["error"][1], "stale: another owner's job", "{refused}");
     house.work.stop().await;
     house.gateway.shutdown().await;
 }

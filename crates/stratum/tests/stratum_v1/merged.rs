@@ -5,7 +5,7 @@ use crate::miner::{FIRST, HARD, Miner, NTIME, class, template};
 use crate::node::{FakeMachines, all_records, gateway_options, record, soon};
 use crate::two_chains::{chain, lane, merged_job, serve, taken};
 use gruve_chain::auxpow::{AuxBlock, AuxWork};
-use gruve_chain::{Job, JobSpec};
+use gruve_chain::{Job, JobSpec, Template};
 use gruve_pow::HeaderScanner;
 use gruve_sharelog::{Options, Position, Record, ShareLog};
 use gruve_stratum::client::Event;
@@ -106,9 +106,11 @@ async fn an_auxiliary_block_is_journalled_first_and_sent_again_after_a_crash() {
     work.stop().await;
 }
 
-#[test]
-fn an_extranonce_that_makes_a_second_tag_is_refused() {
-    let template = template(1, HARD);
+/// An extranonce 2 that would be a second tag in a job that has one.
+pub(crate) const SECOND_TAG: &str = "00fabe6d6d000000";
+
+/// A job that is merge-mined.
+pub(crate) fn tagged_job(template: Template) -> Arc<LiveJob> {
     let spec = JobSpec {
         id: JobId(FIRST),
         epoch: EpochNumber(7),
@@ -128,7 +130,11 @@ fn an_extranonce_that_makes_a_second_tag_is_refused() {
         value: 1,
     };
     let aux = Some(Arc::new(AuxWork::of(vec![block]).unwrap()));
-    let merged = Job::build_merged(Arc::new(template.clone()), Vec::new(), spec, aux).unwrap();
+    Arc::new(LiveJob::new(Job::build_merged(Arc::new(template), Vec::new(), spec, aux).unwrap()))
+}
+
+#[test]
+fn an_extranonce_that_makes_a_second_tag_is_refused() {
     let submit = |miner: &mut Miner, extranonce2: &str| {
         let job = format!("{FIRST:016x}00");
         let line = format!(
@@ -138,12 +144,12 @@ fn an_extranonce_that_makes_a_second_tag_is_refused() {
     };
     let mut miner = Miner::working();
     // The same job without a tag of its own: any extranonce will do.
-    assert_eq!(submit(&mut miner, "00fabe6d6d000000")["result"], true);
+    assert_eq!(submit(&mut miner, SECOND_TAG)["result"], true);
     let mut miner = Miner::connect(crate::miner::rules());
     miner.say(r#"{"id":1,"method":"mining.subscribe","params":["test/1"]}"#);
     miner.say(r#"{"id":2,"method":"mining.authorize","params":["w","x"]}"#);
-    miner.work(Arc::new(LiveJob::new(merged)));
-    let refused = submit(&mut miner, "00fabe6d6d000000");
+    miner.work(tagged_job(template(1, HARD)));
+    let refused = submit(&mut miner, SECOND_TAG);
     assert_eq!(refused["error"][1], "the extranonce holds a merge-mining tag", "{refused}");
     assert_eq!(submit(&mut miner, "00fabe6d6e000000")["result"], true);
 }

@@ -7,7 +7,8 @@
 //! | others | who has brought bad work, and what a newcomer's first turn left over | the rest |
 //!
 //! What one line does not use the others have. So who sends worthless shares keeps a newcomer waiting for one turn of all who
-//! do so, and who mines for none; to stand with the newcomers again he has to connect and log in again.
+//! do so, and who mines for none; to stand with the newcomers again he has to connect and log in again. Where the program is
+//! about to leave, the first line goes before all others.
 //!
 //! Pure: no threads, no clock.
 
@@ -83,6 +84,8 @@ pub(super) struct Queue {
     turns: u8,
     /// Of those that are not, the next is a newcomer's, where one waits.
     is_newcomers: bool,
+    /// The first line goes before all others, whenever it comes.
+    is_hurried: bool,
     pub(super) is_stopped: bool,
 }
 
@@ -95,11 +98,13 @@ impl Queue {
         }
     }
 
-    pub(super) fn push(&mut self, parcel: Parcel) {
-        // Where all is over nobody takes it out again.
-        if !self.is_stopped {
-            self.line(Rank::of(&parcel)).push(parcel);
+    /// One more, behind all of its line. Where all is over nobody would take it out again: it is given back.
+    pub(super) fn push(&mut self, parcel: Parcel) -> Option<Parcel> {
+        if self.is_stopped {
+            return Some(parcel);
         }
+        self.line(Rank::of(&parcel)).push(parcel);
+        None
     }
 
     /// The first parcel of the next turn, and whose turn it is.
@@ -120,11 +125,11 @@ impl Queue {
 
     /// One of the first line, where it is not the others' turn: also between the hashes of a turn of theirs that has begun.
     pub(super) fn pop_between(&mut self) -> Option<Parcel> {
-        if self.turns + 1 >= TURNS_FOR_ONE_OF_OTHERS {
+        if self.turns + 1 >= TURNS_FOR_ONE_OF_OTHERS && !self.is_hurried {
             return None;
         }
         let parcel = self.first.pop()?;
-        self.turns += 1;
+        self.turns = self.turns.saturating_add(1);
         Some(parcel)
     }
 
@@ -137,9 +142,16 @@ impl Queue {
         self.first.all().chain(self.newcomers.all()).chain(self.others.all())
     }
 
-    /// Lets all go, and takes no more.
-    pub(super) fn stop(&mut self) {
-        *self = Queue { is_stopped: true, ..Queue::default() };
+    /// Little time is left: who mines goes first.
+    pub(super) fn hurry(&mut self) {
+        self.is_hurried = true;
+    }
+
+    /// Gives all that wait, and takes no more.
+    pub(super) fn stop(&mut self) -> Vec<Parcel> {
+        let all = std::mem::replace(self, Queue { is_stopped: true, ..Queue::default() });
+        let lines = [all.first, all.newcomers, all.others];
+        lines.into_iter().flat_map(|line| line.of.into_values().flatten()).collect()
     }
 }
 
@@ -157,7 +169,8 @@ mod tests {
         let (_poll, post, _commands) = post();
         let (mut keys, mut queue) = (Slab::new(), Queue::default());
         for n in 0..count {
-            queue.push(make(n, parcel(keys.insert(()), &post, candidates(1))));
+            let parcel = parcel(keys.insert(()), &post, candidates(1));
+            assert!(queue.push(make(n, parcel)).is_none());
         }
         queue
     }
@@ -171,9 +184,19 @@ mod tests {
         let expected = [yes, yes, yes, no, yes, yes, yes, no, yes, yes, yes, no, no, no];
         assert_eq!(order, expected);
         let (_, last) = queue.pop().unwrap();
-        queue.stop();
-        queue.push(last);
+        let waiting = queue.all().count();
+        assert_eq!(queue.stop().len(), waiting, "what waits is given back");
+        assert!(queue.push(last).is_some(), "and so is what comes later");
         assert_eq!(queue.all().count(), 0, "where all is over nothing is kept");
+    }
+
+    #[test]
+    fn where_little_time_is_left_all_who_bring_good_work_go_before_any_stranger() {
+        let mut queue = queue(20, |n, p| Parcel { is_proven: n >= 10, is_new: n % 2 == 0, ..p });
+        queue.hurry();
+        let order: Vec<bool> =
+            std::iter::from_fn(|| queue.pop()).map(|(_, p)| p.is_proven).collect();
+        assert_eq!(order, [[true; 10], [false; 10]].concat());
     }
 
     #[test]

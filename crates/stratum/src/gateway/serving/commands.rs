@@ -3,7 +3,7 @@
 use super::Loop;
 use crate::gateway::SessionInfo;
 use crate::gateway::arriving::Arrival;
-use crate::gateway::handover::{KeptConnection, LEAVING_MAX, Leaving, Left};
+use crate::gateway::handover::{KeptConnection, Leaving, Left, Patience};
 use crate::gateway::hashers::Parcel;
 use crate::gateway::slab::Key;
 use crate::limits;
@@ -89,17 +89,25 @@ impl Loop {
                     let _ = told.send(self.tell_those(&text, to.as_deref(), now));
                 }
                 Command::Resume(kept) => self.resume(kept, now),
-                Command::Leave(to) => self.leaving = Some(Leaving::new(to)),
-                Command::Stop => self.stopping = Some(Instant::now() + LEAVING_MAX),
+                Command::Leave(to) => {
+                    self.shared.hashers.hurry();
+                    self.leaving = Some(Leaving::new(to, Instant::now()));
+                }
+                Command::Stop => {
+                    self.shared.hashers.hurry();
+                    self.stopping = Some(Patience::from(Instant::now()));
+                }
             }
         }
     }
 
-    /// Takes up connections that were dealt to this loop while it left.
+    /// Takes up connections that were dealt to this loop while it left, and what was hashed meanwhile.
     pub(in super::super) fn take_last(&mut self, now: Timestamp) {
         while let Ok(command) = self.commands.try_recv() {
-            if let Command::Serve(arrival) = command {
-                self.serve(arrival, now);
+            match command {
+                Command::Serve(arrival) => self.serve(arrival, now),
+                Command::Hashed(parcel) => self.hashed(*parcel, now),
+                _ => {}
             }
         }
     }
