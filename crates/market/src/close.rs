@@ -97,9 +97,10 @@ impl Market {
         let (skipped, after_refund) = (closing.skipped, self.after_refund());
         let going = Going { lane, epoch, skipped, operators, freezes: &freezes, after_refund };
         let Ahead { claimed, paused, may_pause } = Box::pin(going.look_ahead(tx)).await?;
-        let metered = MeteredEpoch::read(self, tx, lane, epoch).await?;
+        let mut metered = MeteredEpoch::read(self, tx, lane, epoch).await?;
         // What customers share by; the operator's own contracts take of what they leave.
-        let (entitled, sharing) = Box::pin(going.share_out(tx, house, claimed, &metered)).await?;
+        let (entitled, sharing) =
+            Box::pin(going.share_out(tx, house, claimed, &mut metered)).await?;
         let surplus = sharing.surplus();
         let owners = solo::owners(tx, lane, epoch, &closing.tally.by_owner()).await?;
         let (mut earned, mut by_owner) = (Vec::new(), Vec::new());
@@ -116,11 +117,11 @@ impl Market {
         }
         let may_be_caused = sharing.is_short() && self.may_be_caused(tx, lane, epoch).await?;
         let how = Close { epoch, settle, may_be_caused, operators, freezes: &freezes };
-        let sold = self.sold_tree(lane, epoch)?;
-        let giving = Giving::of(going, how, sharing, &mut earned, &metered, sold)?;
+        let given = Given::of(self, lane, (closing, house))?;
+        let giving = Giving::of(going, how, sharing, &mut earned, metered.all()?, given)?;
         let paused = Paused::of(lane, (epoch, closing.skipped), &freezes, (paused, surplus), now);
         let given = Box::pin(giving.give_out(tx, paused, is_scheduled, now)).await?;
-        let Given { metered: allocation, solo, fpps, mut tree, sold, mut owing } = given;
+        let Given { metered: mut got, solo, fpps, mut tree, sold } = given;
         for (one, units) in earned.iter_mut().zip(&by_owner) {
             one.close(units, &owners)?;
         }
@@ -148,9 +149,9 @@ impl Market {
         }
 
         // After the epoch's row: whether a rate is for sale again is seen from it.
-        metered.settle(self, tx, lane, &allocation, now).await?;
-        solo::record(tx, lane, epoch, &solo, &owners).await?;
-        fpps::record(tx, lane, closing, house, &fpps).await?;
+        metered.settle(self, tx, lane, &mut got, now).await?;
+        solo.finish(tx, &owners).await?;
+        fpps.finish(tx).await?;
         for book in lane.books() {
             let open = happenings::open_fpps(tx, book).await?;
             fpps::price_open(tx, book).await?;
@@ -163,17 +164,12 @@ impl Market {
             Box::pin(self.decide_pauses(tx, lane, epoch, &freezes)).await?;
         }
         if settle {
-            let waiting = self.convert_dues(tx, lane, &mut owing).await?;
+            let waiting_since = self.convert_dues(tx, lane).await?;
             let agreed_fees = self.agreed_fees(tx, &lane.lane, now).await?;
-            let everyone = settlement::Everyone {
-                running: &mut owing,
-                waiting: &waiting,
-                agreed_fees: &agreed_fees,
-            };
+            let everyone = settlement::Everyone { waiting_since, agreed_fees: &agreed_fees };
             let credited = settlement::settle_lane(tx, lane, epoch, everyone, now).await?;
             let settled = Settled { lane: &lane.lane, to: epoch, now, credited: &credited };
             self.tell_settled(tx, &settled).await?;
-            settlement::write_dues(tx, &lane.lane, &owing).await?;
             Box::pin(self.pay_owed(tx, lane, epoch)).await?;
         }
         advance(tx, lane, closing, checkpoint).await?;

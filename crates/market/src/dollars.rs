@@ -4,17 +4,17 @@
 //! instants. Each scheduled instant closes a due; it becomes minor units of the coin when that instant has a
 //! price, whenever the settlement is made. Until all its dues have one, a contract is not settled.
 
+use crate::bulk::progress::{Progress, Rewriting};
 use crate::close::Delivered;
 use crate::contract::Contract;
 use crate::price::in_coin;
 use crate::read::NO_EPOCH;
 use crate::settle::maintenance;
-use crate::settlement::Owing;
 use crate::{ContractState, LaneConfig, Market, MarketError, Result, bulk, life_sql};
 use gruve_store::{Batch, Row, Tx, Value, params};
 use gruve_units::{Accrual, Amount, Asset, ContractId, EpochNumber, Timestamp};
 use std::collections::btree_map::Entry;
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
 
 /// Dues looked at together: a megabyte or two.
 const AT_ONCE: usize = 10_000;
@@ -79,61 +79,112 @@ async fn close_page(
     Ok(())
 }
 
-/// Converts some dues; contracts with one that has no price go to `waiting`.
-async fn convert_page(
-    tx: &mut Tx,
-    lane: &LaneConfig,
-    rows: &[Row],
-    prices: &BTreeMap<Timestamp, Option<i64>>,
-    running: &mut [Owing],
-    waiting: &mut BTreeSet<ContractId>,
-) -> Result<()> {
-    let position =
-        |running: &[Owing], id: ContractId| running.binary_search_by_key(&id, |c| c.id).ok();
-    let ids = rows.iter().map(|row| row.get::<ContractId>("contract"));
-    let ids = ids.collect::<std::result::Result<BTreeSet<_>, _>>()?;
-    let apart = ids.into_iter().filter(|id| position(running, *id).is_none());
-    let mut ended: BTreeMap<ContractId, Accrual> = BTreeMap::new();
-    for row in tx.fetch_many(&bulk::sql::PARTIES, apart.map(Value::from).collect()).await? {
-        ended.insert(row.get("id")?, row.get("maintenance_due")?);
+/// What running contracts owe, while dues of one instant are added to it in the order of their ids.
+struct Adding {
+    instant: Timestamp,
+    progress: Rewriting,
+    next: Option<Progress>,
+}
+
+impl Adding {
+    async fn of(tx: &mut Tx, lane: &LaneConfig, instant: Timestamp) -> Result<Adding> {
+        let mut progress = Rewriting::of(&lane.lane);
+        let next = progress.next(tx).await?;
+        Ok(Adding { instant, progress, next })
     }
-    let mut converted = Batch::new(&bulk::sql::CONVERT_USD_DUES);
-    for row in rows {
-        let (id, instant): (ContractId, Timestamp) = (row.get("contract")?, row.get("instant")?);
-        let Some(price) = prices.get(&instant).copied().flatten() else {
-            waiting.insert(id);
-            continue;
-        };
-        let before = match position(running, id) {
-            Some(at) => &mut running[at].due,
-            None => ended.get_mut(&id).ok_or(MarketError::UnknownContract)?,
-        };
-        let due = before.checked_add(in_coin(row.get("due")?, lane.asset, price)?);
-        *before = due.ok_or(MarketError::Overflow("a maintenance fee"))?;
-        let to_epoch: EpochNumber = row.get("to_epoch")?;
-        converted.push(tx, params![id, to_epoch, price]).await?;
+
+    /// How far a contract is, if it runs.
+    async fn find(&mut self, tx: &mut Tx, id: ContractId) -> Result<Option<&mut Progress>> {
+        while let Some(before) = self.next.take_if(|p| p.contract < id) {
+            self.progress.push(tx, before).await?;
+            self.next = self.progress.next(tx).await?;
+        }
+        Ok(self.next.as_mut().filter(|p| p.contract == id))
     }
-    converted.finish(tx).await?;
-    // What running contracts owe stands with their progress.
-    let mut owed = Batch::new(&bulk::sql::SET_MAINTENANCE);
-    for (id, due) in ended {
+
+    async fn finish(mut self, tx: &mut Tx) -> Result<()> {
+        while let Some(p) = self.next.take() {
+            self.progress.push(tx, p).await?;
+            self.next = self.progress.next(tx).await?;
+        }
+        self.progress.finish(tx).await
+    }
+}
+
+/// Converting a lane's open dues.
+struct Converting<'a> {
+    lane: &'a LaneConfig,
+    /// Of the instants there are.
+    prices: BTreeMap<Timestamp, Option<i64>>,
+    adding: Option<Adding>,
+    /// The first epoch of a due that has no price.
+    waiting_since: Option<EpochNumber>,
+}
+
+impl Converting<'_> {
+    /// Converts some dues, sorted by instant and contract.
+    async fn page(&mut self, tx: &mut Tx, rows: &[Row]) -> Result<()> {
+        let mut converted = Batch::new(&bulk::sql::CONVERT_USD_DUES);
+        let mut ended: BTreeMap<ContractId, Accrual> = BTreeMap::new();
+        for row in rows {
+            let (id, instant): (ContractId, Timestamp) =
+                (row.get("contract")?, row.get("instant")?);
+            let to_epoch: EpochNumber = row.get("to_epoch")?;
+            let Some(price) = self.prices.get(&instant).copied().flatten() else {
+                let since = self.waiting_since.map_or(to_epoch, |since| since.min(to_epoch));
+                self.waiting_since = Some(since);
+                continue;
+            };
+            let due = in_coin(row.get("due")?, self.lane.asset, price)?;
+            let owed = match self.adding_at(tx, instant).await?.find(tx, id).await? {
+                Some(p) => &mut p.maintenance_due,
+                None => ended.entry(id).or_default(),
+            };
+            let sum = owed.checked_add(due);
+            *owed = sum.ok_or(MarketError::Overflow("a maintenance fee"))?;
+            converted.push(tx, params![id, to_epoch, price]).await?;
+        }
+        converted.finish(tx).await?;
+        add_to_ended(tx, ended).await
+    }
+
+    /// Running contracts, from the first of an instant's on.
+    async fn adding_at(&mut self, tx: &mut Tx, instant: Timestamp) -> Result<&mut Adding> {
+        if let Some(before) = self.adding.take_if(|a| a.instant != instant) {
+            before.finish(tx).await?;
+        }
+        if self.adding.is_none() {
+            self.adding = Some(Adding::of(tx, self.lane, instant).await?);
+        }
+        self.adding.as_mut().ok_or_else(|| MarketError::Broken("nobody's dues".into()))
+    }
+}
+
+/// What running contracts owe stands with their progress, and what others do in their rows.
+async fn add_to_ended(tx: &mut Tx, ended: BTreeMap<ContractId, Accrual>) -> Result<()> {
+    let asked = ended.keys().map(|id| Value::from(*id)).collect();
+    let (mut owed, mut found) = (Batch::new(&bulk::sql::SET_MAINTENANCE), 0);
+    for row in tx.fetch_many(&bulk::sql::PARTIES, asked).await? {
+        let (id, before): (ContractId, Accrual) = (row.get("id")?, row.get("maintenance_due")?);
+        let due = ended.get(&id).and_then(|due| before.checked_add(*due));
+        let due = due.ok_or(MarketError::Overflow("a maintenance fee"))?;
         owed.push(tx, params![id, due]).await?;
+        found += 1;
     }
     owed.finish(tx).await?;
-    Ok(())
+    if found == ended.len() { Ok(()) } else { Err(MarketError::UnknownContract) }
 }
 
 impl Market {
-    /// Converts every due of a lane whose instant has a price, and gives the contracts that have one without:
-    /// they are not settled yet.
+    /// Converts every due of a lane whose instant has a price, and gives the first epoch of those that have none: contracts
+    /// with one are not settled yet.
     pub(crate) async fn convert_dues(
         &self,
         tx: &mut Tx,
         lane: &LaneConfig,
-        running: &mut [Owing],
-    ) -> Result<BTreeSet<ContractId>> {
-        let mut waiting = BTreeSet::new();
-        let mut prices: BTreeMap<Timestamp, Option<i64>> = BTreeMap::new();
+    ) -> Result<Option<EpochNumber>> {
+        let prices = BTreeMap::new();
+        let mut converting = Converting { lane, prices, adding: None, waiting_since: None };
         let mut after = (Timestamp(i64::MIN), Vec::new(), -1_i64);
         loop {
             let most = u32::try_from(AT_ONCE).unwrap_or(u32::MAX);
@@ -141,18 +192,22 @@ impl Market {
             let rows = tx.fetch_all(life_sql::OPEN_USD_DUES, &given).await?;
             for row in &rows {
                 let instant: Timestamp = row.get("instant")?;
-                if let Entry::Vacant(new) = prices.entry(instant) {
+                if let Entry::Vacant(new) = converting.prices.entry(instant) {
                     new.insert(self.price_at(tx, lane.asset, instant).await?);
                 }
             }
-            convert_page(tx, lane, &rows, &prices, running, &mut waiting).await?;
+            converting.page(tx, &rows).await?;
             match rows.last() {
                 Some(last) if rows.len() == AT_ONCE => {
                     after = (last.get("instant")?, last.get("contract")?, last.get("to_epoch")?);
                 }
-                _ => return Ok(waiting),
+                _ => break,
             }
         }
+        if let Some(last) = converting.adding {
+            last.finish(tx).await?;
+        }
+        Ok(converting.waiting_since)
     }
 
     /// A contract's dues in dollars, newest first.

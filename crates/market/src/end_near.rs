@@ -6,11 +6,10 @@
 use crate::close::Delivered;
 use crate::contract::Contract;
 use crate::notices::NoticeKind;
-use crate::renew::{Follower, RENEW_AHEAD_EPOCHS};
+use crate::renew::{self, RENEW_AHEAD_EPOCHS};
 use crate::{ContractState, Result};
 use gruve_store::{Batch, Tx, many_statements, params};
-use gruve_units::{ContractId, EpochNumber, Hashes, Timestamp};
-use std::collections::BTreeMap;
+use gruve_units::{EpochNumber, Hashes, Timestamp};
 
 /// Epochs before the end at which it is told, at most: a week of ten-minute ones.
 pub const END_NEAR_EPOCHS_MAX: u64 = 1_008;
@@ -71,12 +70,8 @@ pub(crate) fn came_near_now(
 }
 
 /// Tells them, but for those that somebody follows.
-pub(crate) async fn tell_all(
-    tx: &mut Tx,
-    near: Vec<&Contract>,
-    followed: &BTreeMap<ContractId, Follower>,
-    now: Timestamp,
-) -> Result<()> {
+pub(crate) async fn tell_all(tx: &mut Tx, near: Vec<&Contract>, now: Timestamp) -> Result<()> {
+    let followed = renew::followers(tx, near.iter().map(|c| c.id)).await?;
     let mut notices = Batch::new(&INSERT_NOTICES);
     for c in near.into_iter().filter(|c| !followed.contains_key(&c.id)) {
         let about = c.start.unwrap_or_default();

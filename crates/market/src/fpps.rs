@@ -2,7 +2,7 @@
 //!
 //! | step | when |
 //! |---|---|
-//! | [`record`] | the epoch is closed: the house's work by height and target of its jobs, and what each FPPS contract got of it |
+//! | [`Recording`] | the epoch is closed: the house's work by height and target of its jobs, and what each FPPS contract got of it |
 //! | [`price_open`] | at every close: epochs whose heights lie deep enough under the chain's tip are priced, and the earnings stand in the contracts' accounts, mature at once |
 //! | [`crate::fpps_pay`] | at a settlement: paid out of the FPPS reserve |
 //!
@@ -86,32 +86,57 @@ pub fn earned(
     Ok(sum)
 }
 
-/// Stores an epoch's FPPS work; nothing where there was none.
-pub(crate) async fn record(
-    tx: &mut Tx,
-    lane: &LaneConfig,
-    closing: &Closing,
+/// Stores an epoch's FPPS work, contract by contract; nothing where there is none.
+pub(crate) struct Recording<'a> {
+    lane: &'a LaneConfig,
+    closing: &'a Closing,
+    /// The house's work.
     done: Hashes,
-    got: &[(ContractId, Hashes)],
-) -> Result<()> {
-    if got.is_empty() {
-        return Ok(());
+    has_begun: bool,
+    lines: Batch,
+}
+
+impl<'a> Recording<'a> {
+    pub(crate) const fn of(lane: &'a LaneConfig, closing: &'a Closing, done: Hashes) -> Self {
+        let lines = Batch::new(&bulk::sql::INSERT_FPPS_LINES);
+        Recording { lane, closing, done, has_begun: false, lines }
     }
-    let (id, epoch) = (&lane.lane, closing.epoch);
-    for asset in lane.assets() {
-        let given = params![id.clone(), asset, epoch, done];
-        tx.execute(sql::INSERT_FPPS_EPOCH, &given).await?;
-        for job in closing.tally.jobs_of((asset != lane.asset).then_some(asset)) {
-            let given = params![id.clone(), asset, epoch, job.height, job.bits, job.work];
-            tx.execute(sql::INSERT_FPPS_WORK, &given).await?;
+
+    async fn begin(&self, tx: &mut Tx) -> Result<()> {
+        let (id, epoch) = (&self.lane.lane, self.closing.epoch);
+        for asset in self.lane.assets() {
+            let given = params![id.clone(), asset, epoch, self.done];
+            tx.execute(sql::INSERT_FPPS_EPOCH, &given).await?;
+            for job in self.closing.tally.jobs_of((asset != self.lane.asset).then_some(asset)) {
+                let given = params![id.clone(), asset, epoch, job.height, job.bits, job.work];
+                tx.execute(sql::INSERT_FPPS_WORK, &given).await?;
+            }
         }
-        let mut lines = Batch::new(&bulk::sql::INSERT_FPPS_LINES);
-        for (contract, work) in got {
-            lines.push(tx, params![id.clone(), asset, epoch, *contract, *work]).await?;
-        }
-        lines.finish(tx).await?;
+        Ok(())
     }
-    Ok(())
+
+    /// A contract got so much.
+    pub(crate) async fn push(
+        &mut self,
+        tx: &mut Tx,
+        contract: ContractId,
+        work: Hashes,
+    ) -> Result<()> {
+        if !std::mem::replace(&mut self.has_begun, true) {
+            self.begin(tx).await?;
+        }
+        let (id, epoch) = (&self.lane.lane, self.closing.epoch);
+        for asset in self.lane.assets() {
+            self.lines.push(tx, params![id.clone(), asset, epoch, contract, work]).await?;
+        }
+        Ok(())
+    }
+
+    /// Stores what is left.
+    pub(crate) async fn finish(self, tx: &mut Tx) -> Result<()> {
+        self.lines.finish(tx).await?;
+        Ok(())
+    }
 }
 
 /// Prices the open epochs of an asset as far as their blocks are known.

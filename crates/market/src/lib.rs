@@ -88,6 +88,7 @@ pub mod settle;
 mod settlement;
 mod short;
 pub mod solo;
+mod spill;
 mod sql;
 mod stamps;
 mod standing;

@@ -174,7 +174,4 @@ statements! {
         WHERE renews = $1 AND state IN ('awaiting_payment', 'starting') ORDER BY id";
     FOLLOW = "UPDATE market_contracts SET holds = 1, start_epoch = $2
         WHERE id = $1 AND state IN ('awaiting_payment', 'starting')";
-    FOLLOWERS = "SELECT id, renews, state, hashrate FROM market_contracts WHERE lane = $1
-        AND state IN ('awaiting_payment', 'starting') AND holds = 0 AND renews IS NOT NULL
-        AND id > $2 ORDER BY id LIMIT $3";
 }

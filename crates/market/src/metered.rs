@@ -14,6 +14,7 @@
 //! - what is charged over a contract's life is the exact cost, rounded down once to a whole minor unit.
 
 mod close;
+mod epoch;
 mod price;
 pub(crate) mod sql;
 mod start;
@@ -24,7 +25,7 @@ pub use price::UnitPrice;
 pub use start::Started;
 pub use usage::{Period, SettledSum, USAGE_ROWS_MAX, UsageLine};
 
-pub(crate) use close::{MeterSold, MeteredEpoch};
+pub(crate) use epoch::{Asking, MeterGot, MeterSold, MeteredEpoch};
 
 use crate::contract::{read_also, write_also};
 use crate::scheme::{FppsAsset, read_fpps};

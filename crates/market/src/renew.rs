@@ -14,6 +14,7 @@
 //! earnings since the wish suffice for the least of it. Never more than was earned is spent, and never more
 //! than the balance holds.
 
+use crate::bulk;
 use crate::close::LaneState;
 use crate::contract::Contract;
 use crate::notices::{Notice, NoticeKind, tell};
@@ -26,10 +27,8 @@ use crate::{
     end_near, life_sql, terms,
 };
 use gruve_ledger::Account;
-use gruve_store::{Tx, params, transact};
-use gruve_units::{
-    AccountId, Amount, Asset, Blame, Blamed, ContractId, EpochNumber, Hashrate, LaneId,
-};
+use gruve_store::{Tx, Value, params, transact};
+use gruve_units::{AccountId, Amount, Asset, Blame, Blamed, ContractId, EpochNumber, Hashrate};
 use std::collections::BTreeMap;
 
 /// A contract is renewed by a standing wish when at most so many epochs' work is left of it.
@@ -47,22 +46,19 @@ pub(crate) struct Follower {
     is_paid: bool,
 }
 
-/// Those of a lane, by the contract they follow.
+/// Those that follow some contracts, by the contract they follow.
 pub(crate) async fn followers(
     tx: &mut Tx,
-    lane: &LaneId,
+    of: impl Iterator<Item = ContractId>,
 ) -> Result<BTreeMap<ContractId, Follower>> {
     let mut all = BTreeMap::new();
-    let mut pages = Pages::by_id(life_sql::FOLLOWERS, &params![lane.clone()]);
-    while let Some(rows) = pages.next(tx).await? {
-        for row in rows {
-            let follower = Follower {
-                id: row.get("id")?,
-                hashrate: row.get("hashrate")?,
-                is_paid: row.get::<String>("state")? == ContractState::Starting.name(),
-            };
-            all.insert(row.get("renews")?, follower);
-        }
+    for row in tx.fetch_many(&bulk::sql::FOLLOWERS, of.map(Value::from).collect()).await? {
+        let follower = Follower {
+            id: row.get("id")?,
+            hashrate: row.get("hashrate")?,
+            is_paid: row.get::<String>("state")? == ContractState::Starting.name(),
+        };
+        all.insert(row.get("renews")?, follower);
     }
     Ok(all)
 }

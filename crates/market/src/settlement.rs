@@ -14,7 +14,7 @@
 
 mod many;
 
-pub(crate) use many::{Everyone, Owing, settle_lane, write_dues};
+pub(crate) use many::{Everyone, settle_lane};
 
 use crate::book::Book;
 use crate::bulk;

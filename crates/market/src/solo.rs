@@ -17,7 +17,7 @@ use crate::pages::Pages;
 use crate::scheme_sql as sql;
 use crate::{Beneficiary, LaneConfig, Market, MarketError, Result, Scheme};
 use gruve_store::{Batch, Row, Tx, params};
-use gruve_units::{AccountId, ContractId, EpochNumber, Hashes, LaneId, MachineId};
+use gruve_units::{AccountId, EpochNumber, Hashes, LaneId, MachineId};
 use ruint::Uint;
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
@@ -44,14 +44,20 @@ pub fn place(block_hash: &[u8; 32], done: Hashes) -> Hashes {
 /// Who of those standing first has the place; `None` when it is behind them.
 #[must_use]
 pub fn finder<T: Copy>(place: Hashes, standing: &[(T, Hashes)]) -> Option<T> {
-    let mut before = 0u128;
-    for (who, work) in standing {
-        before = before.saturating_add(work.0);
-        if place.0 < before {
-            return Some(*who);
-        }
+    let mut before = Before::default();
+    standing.iter().find(|(_, work)| before.pass(place, *work)).map(|(who, _)| *who)
+}
+
+/// The work of those who stand before somebody.
+#[derive(Default)]
+struct Before(u128);
+
+impl Before {
+    /// Goes past the next one; whether the place is his, and nobody's before.
+    fn pass(&mut self, place: Hashes, work: Hashes) -> bool {
+        self.0 = self.0.saturating_add(work.0);
+        place.0 < self.0
     }
-    None
 }
 
 /// The owners whose own machines' blocks are their own in this epoch, of those who worked in it.
@@ -74,23 +80,41 @@ pub(crate) async fn owners(
     Ok(solo)
 }
 
-/// Stores whose work of an epoch is SOLO's.
-pub(crate) async fn record(
-    tx: &mut Tx,
-    lane: &LaneConfig,
+/// Stores whose work of an epoch is SOLO's, one after the other.
+pub(crate) struct Recording {
+    lane: LaneId,
     epoch: EpochNumber,
-    contracts: &[(ContractId, Hashes)],
-    owners: &BTreeMap<AccountId, Hashes>,
-) -> Result<()> {
-    let contracts = contracts.iter().map(|(c, work)| (Beneficiary::Contract(*c), *work));
-    let owners = owners.iter().map(|(a, work)| (Beneficiary::Account(*a), *work));
-    let mut rows = Batch::new(&bulk::sql::INSERT_SOLO);
-    for (who, work) in contracts.chain(owners).filter(|(_, w)| *w > Hashes::ZERO) {
-        let (kind, id) = who.columns();
-        rows.push(tx, params![lane.lane.clone(), epoch, kind, id, work]).await?;
+    rows: Batch,
+}
+
+impl Recording {
+    pub(crate) fn of(lane: &LaneConfig, epoch: EpochNumber) -> Recording {
+        let rows = Batch::new(&bulk::sql::INSERT_SOLO);
+        Recording { lane: lane.lane.clone(), epoch, rows }
     }
-    rows.finish(tx).await?;
-    Ok(())
+
+    /// Somebody got or did so much.
+    pub(crate) async fn push(&mut self, tx: &mut Tx, who: Beneficiary, work: Hashes) -> Result<()> {
+        if work > Hashes::ZERO {
+            let (kind, id) = who.columns();
+            let row = params![self.lane.clone(), self.epoch, kind, id, work];
+            self.rows.push(tx, row).await?;
+        }
+        Ok(())
+    }
+
+    /// Stores the owners' own, and what is left.
+    pub(crate) async fn finish(
+        mut self,
+        tx: &mut Tx,
+        owners: &BTreeMap<AccountId, Hashes>,
+    ) -> Result<()> {
+        for (account, work) in owners {
+            self.push(tx, Beneficiary::Account(*account), *work).await?;
+        }
+        self.rows.finish(tx).await?;
+        Ok(())
+    }
 }
 
 /// Whose a block's reward of this epoch is; `None` when it is shared. Of a block that paid its finder in the coinbase itself what
@@ -118,16 +142,17 @@ pub(crate) async fn finder_of(
     }
     let row = tx.fetch_optional(sql::HOUSE_WORK, &params![book.id(), epoch]).await?;
     let Some(row) = row else { return Ok(None) };
-    let mut standing = Vec::new();
+    let (place, mut before) = (place(block_hash, row.get("house_work")?), Before::default());
     let mut pages = Pages::by_beneficiary(sql::SOLO_FROM, &params![book.id(), epoch]);
     while let Some(rows) = pages.next(tx).await? {
         for row in &rows {
-            if let who @ Beneficiary::Contract(_) = crate::reward::beneficiary(row)? {
-                standing.push((who, row.get("work")?));
+            let who = crate::reward::beneficiary(row)?;
+            if matches!(who, Beneficiary::Contract(_)) && before.pass(place, row.get("work")?) {
+                return Ok(Some(who));
             }
         }
     }
-    Ok(finder(place(block_hash, row.get("house_work")?), &standing))
+    Ok(None)
 }
 
 impl Market {

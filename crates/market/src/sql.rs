@@ -200,9 +200,16 @@ statements! {
     /// Totals before an epoch, newest first; the window's boundary is found in them.
     UNIT_TOTALS = "SELECT epoch, units FROM market_windows WHERE lane = $1 AND asset = $2
         AND epoch < $3 AND epoch >= $4 ORDER BY epoch DESC LIMIT $5";
+    /// Of all but contracts.
     UNITS = "SELECT epoch, kind, beneficiary, units FROM market_units WHERE lane = $1 AND asset = $2
-        AND epoch < $3 AND (epoch, kind, beneficiary) > ($4, $5, $6)
+        AND epoch < $3 AND (epoch, kind, beneficiary) > ($4, $5, $6) AND kind <> 1
         ORDER BY epoch, kind, beneficiary LIMIT $7";
+    /// The next epoch in which contracts have some.
+    NEXT_CONTRACT_UNITS = "SELECT epoch FROM market_units WHERE lane = $1 AND asset = $2
+        AND epoch > $3 AND epoch < $4 AND kind = 1 ORDER BY epoch LIMIT 1";
+    CONTRACT_UNITS = "SELECT beneficiary, units FROM market_units WHERE lane = $1 AND asset = $2
+        AND epoch = $3 AND kind = 1 AND beneficiary >= $4 AND beneficiary < $5
+        ORDER BY beneficiary LIMIT $6";
 
     // Found blocks
     INSERT_FOUND = "INSERT INTO market_found

@@ -15,8 +15,13 @@ use sqlx::sqlite::SqliteArguments;
 use sqlx::{Arguments, AssertSqlSafe, Encode, Type};
 use std::fmt::Write;
 
-/// Rows sent to `PostgreSQL` at once: some megabytes of the widest rows.
+/// Rows sent to `PostgreSQL` at once.
 const POSTGRES_ROWS: usize = 10_000;
+
+/// Bytes that a [`Batch`] gathers: rows of some tens of columns of numbers come to their count first. Of rows that are
+/// pages of others, two thousand bytes each, as many as are counted would be twenty megabytes, held three times over on
+/// their way.
+const BATCH_BYTES: usize = 2 << 20;
 
 /// Rows of one `SQLite` statement at most. What is left over goes in pieces of half, a quarter, …, so that
 /// a statement has eight texts at most and each stays prepared. Twice as many are no faster.
@@ -85,13 +90,15 @@ impl Many {
 pub struct Batch {
     many: &'static Many,
     given: Vec<Value>,
+    /// What is gathered holds so much.
+    bytes: usize,
     changed: u64,
 }
 
 impl Batch {
     /// An empty one.
     pub const fn new(many: &'static Many) -> Batch {
-        Batch { many, given: Vec::new(), changed: 0 }
+        Batch { many, given: Vec::new(), bytes: 0, changed: 0 }
     }
 
     /// Adds a row; sends what is gathered when that is enough.
@@ -99,11 +106,18 @@ impl Batch {
     /// # Errors
     /// See [`Tx::execute_many`].
     pub async fn push<const N: usize>(&mut self, tx: &mut Tx, row: [Value; N]) -> Result<()> {
-        self.given.extend(row);
-        if self.given.len() >= POSTGRES_ROWS * self.many.columns.len() {
+        if self.gather(row) {
+            self.bytes = 0;
             self.changed += tx.execute_many(self.many, std::mem::take(&mut self.given)).await?;
         }
         Ok(())
+    }
+
+    /// Adds a row; whether enough are there.
+    fn gather<const N: usize>(&mut self, row: [Value; N]) -> bool {
+        self.bytes += row.iter().map(Value::bytes).sum::<usize>();
+        self.given.extend(row);
+        self.given.len() >= POSTGRES_ROWS * self.many.columns.len() || self.bytes >= BATCH_BYTES
     }
 
     /// Sends the last rows; how many rows all of them changed.
@@ -353,6 +367,20 @@ mod tests {
             "WITH given (a, b) AS (VALUES (?, ?), (?, ?)) \
              INSERT INTO t (a, b) SELECT a, b FROM given"
         );
+    }
+
+    #[test]
+    fn a_batch_is_sent_when_it_has_many_rows_or_many_bytes() {
+        let gathered = |len: usize| {
+            let mut batch = Batch::new(&MANY);
+            let row = || [Value::Int(1), Value::Bytes(vec![7; len])];
+            (1..).find(|_| batch.gather(row())).unwrap()
+        };
+        assert_eq!(gathered(100), POSTGRES_ROWS);
+        assert_eq!(gathered(BATCH_BYTES / 4), 4);
+        assert_eq!(gathered(BATCH_BYTES), 1);
+        // Pages: a thousand or so.
+        assert!((500..2_000).contains(&gathered(2_000)));
     }
 
     #[test]

@@ -45,6 +45,18 @@ impl std::fmt::Debug for Value {
     }
 }
 
+impl Value {
+    /// How many bytes it holds.
+    pub(crate) const fn bytes(&self) -> usize {
+        match self {
+            Value::Int(_) => 8,
+            Value::Text(text) => text.len(),
+            Value::Bytes(bytes) => bytes.len(),
+            Value::Null(_) | Value::TooLarge(_) => 0,
+        }
+    }
+}
+
 /// A type that can be a statement's parameter. Implement it, and [`FromValue`], for a room's own
 /// types.
 pub trait Storable {

@@ -22,9 +22,9 @@ use gruve_units::{Accrual, Asset};
 
 const FORM: u8 = 1;
 
-/// Pages read at once: some four megabytes. In the unit tests so few that everything is read in several goes.
+/// Pages read at once: a megabyte as bytes and some three as they are read. In the unit tests so few that everything is read in several goes.
 #[cfg(not(test))]
-pub(super) const PAGES_AT_ONCE: u32 = 2_000;
+pub(super) const PAGES_AT_ONCE: u32 = 500;
 #[cfg(test)]
 pub(super) const PAGES_AT_ONCE: u32 = 2;
 

@@ -18,16 +18,16 @@ pub(super) fn put(out: &mut Vec<u8>, mut n: u128) {
 }
 
 /// Reads what was put.
-pub(super) struct Reader<'a> {
+pub(crate) struct Reader<'a> {
     rest: &'a [u8],
 }
 
-pub(super) fn broken() -> MarketError {
+pub(crate) fn broken() -> MarketError {
     MarketError::Broken("a page that cannot be read".into())
 }
 
 impl<'a> Reader<'a> {
-    pub(super) const fn new(bytes: &'a [u8]) -> Reader<'a> {
+    pub(crate) const fn new(bytes: &'a [u8]) -> Reader<'a> {
         Reader { rest: bytes }
     }
 
@@ -35,7 +35,7 @@ impl<'a> Reader<'a> {
         self.rest.is_empty()
     }
 
-    pub(super) fn bytes<const N: usize>(&mut self) -> Result<[u8; N], MarketError> {
+    pub(crate) fn bytes<const N: usize>(&mut self) -> Result<[u8; N], MarketError> {
         let (taken, rest) = self.rest.split_first_chunk::<N>().ok_or_else(broken)?;
         self.rest = rest;
         Ok(*taken)

@@ -11,7 +11,7 @@
 //! Must not know: what a contract is entitled to, or why.
 
 pub(crate) mod accruals;
-mod coding;
+pub(crate) mod coding;
 pub(crate) mod lines;
 pub(crate) mod pending;
 pub(crate) mod progress;

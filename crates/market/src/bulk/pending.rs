@@ -33,7 +33,10 @@ pub(crate) const STEPPED_MAX: usize = 1_000;
 pub(crate) const STEPPED_MAX: usize = 100;
 
 /// Beneficiaries whose rows are written at once.
+#[cfg(not(test))]
 const AT_ONCE: usize = 10_000;
+#[cfg(test)]
+const AT_ONCE: usize = 3;
 
 /// What came to a standing.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -338,24 +341,22 @@ pub(crate) async fn clear(tx: &mut Tx, book: Book<'_>) -> Result<()> {
     Ok(())
 }
 
-/// Puts what came into the standings' rows.
+/// Puts what came into the standings' rows, some of them at a time.
 pub(crate) async fn fold(tx: &mut Tx, book: Book<'_>) -> Result<()> {
-    let entries = all(tx, &book.lane.lane, book.asset).await?;
-    if entries.is_empty() {
-        return Ok(());
-    }
-    // Before the rows: whoever reads them below adds nothing any more.
-    clear(tx, book).await?;
-    for some in entries.chunks(AT_ONCE) {
-        let everyone: Vec<Beneficiary> = some.iter().map(|(who, _)| *who).collect();
-        let mut rows = StandingRow::find_all(tx, book, &everyone).await?;
-        for (row, (_, pending)) in rows.iter_mut().zip(some) {
-            row.accrue(pending.accrued)?;
-            row.mature(pending.matured)?;
+    let mut reading = Reading::of(&book.lane.lane, book.asset);
+    loop {
+        let mut some = Vec::new();
+        while let (Some(who), true) = (reading.peek(tx).await?, some.len() < AT_ONCE) {
+            reading.pass(who);
+            some.push(who);
         }
+        if some.is_empty() {
+            // It stands in the rows now.
+            return clear(tx, book).await;
+        }
+        let rows = StandingRow::take_all(tx, book, &some).await?;
         StandingRow::put_all(tx, book, &rows).await?;
     }
-    Ok(())
 }
 
 #[cfg(test)]

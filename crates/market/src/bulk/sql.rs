@@ -170,9 +170,17 @@ many_statements! {
     INSERT_USD_DUES (contract Bytes, epoch Int, lane Text, instant Int, total Bytes, due Bytes) =
         "INSERT INTO market_usd_dues (contract, to_epoch, lane, instant, total, due, usd_micro)
         SELECT contract, epoch, lane, instant, total, due, NULL FROM given";
+    /// Those contracts of which a due in dollars, of an epoch or a later one, has no price.
+    WAITING_USD_DUES (contract Bytes, since Int) = "SELECT g.contract AS id FROM given g WHERE EXISTS
+        (SELECT 1 FROM market_usd_dues d WHERE d.contract = g.contract AND d.to_epoch >= g.since
+        AND d.usd_micro IS NULL)";
     CONVERT_USD_DUES (contract Bytes, epoch Int, price Int) = "UPDATE market_usd_dues
         SET usd_micro = given.price FROM given WHERE market_usd_dues.contract = given.contract
         AND market_usd_dues.to_epoch = given.epoch AND market_usd_dues.usd_micro IS NULL";
+    /// Those that wait for the end of some contracts; each is followed by one at most.
+    FOLLOWERS (contract Bytes) = "SELECT c.id AS id, c.renews AS renews, c.state AS state,
+        c.hashrate AS hashrate FROM given g JOIN market_contracts c ON c.renews = g.contract
+        WHERE c.state IN ('awaiting_payment', 'starting') AND c.holds = 0 ORDER BY c.id";
     /// Progress back into the contracts' own rows.
     FLUSH_PROGRESS (id Bytes, delivered Bytes, short_since Int, due Bytes, recognised Int) =
         "UPDATE market_contracts SET delivered = given.delivered, short_since = given.short_since,

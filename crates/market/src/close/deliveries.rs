@@ -30,8 +30,6 @@ pub(super) struct Writing<'a> {
     recognised: Recognised<'a>,
     /// Rates that are for sale again.
     released: Hashrate,
-    /// Who follows whom, once somebody has ended or is near to it.
-    followers: Option<BTreeMap<ContractId, Follower>>,
 }
 
 impl<'a> Writing<'a> {
@@ -50,27 +48,18 @@ impl<'a> Writing<'a> {
             rows: Batch::new(&bulk::sql::DELIVER),
             recognised: Recognised::of(lane, epoch, now),
             released: Hashrate::ZERO,
-            followers: None,
         }
-    }
-
-    /// Those that follow others on this lane.
-    pub(super) async fn followers(
-        &mut self,
-        tx: &mut Tx,
-    ) -> Result<&BTreeMap<ContractId, Follower>> {
-        if self.followers.is_none() {
-            self.followers = Some(renew::followers(tx, &self.lane.lane).await?);
-        }
-        Ok(self.followers.get_or_insert_with(BTreeMap::new))
     }
 
     /// Stores some, sorted by id and behind those before.
     pub(super) async fn write(&mut self, tx: &mut Tx, deliveries: &mut [Delivered]) -> Result<()> {
-        for d in deliveries.iter_mut() {
-            self.write_one(tx, d).await?;
-        }
         let is_active = |d: &&Delivered| d.contract.state == ContractState::Active;
+        let ended = deliveries.iter().filter(|d| !is_active(d)).map(|d| d.contract.id);
+        let followers = renew::followers(tx, ended).await?;
+        for d in deliveries.iter_mut() {
+            let follower = followers.get(&d.contract.id).copied();
+            self.write_one(tx, d, follower).await?;
+        }
         let joined = deliveries.iter().filter(|d| is_active(d) && !d.contract.enrolled);
         let left = deliveries.iter().filter(|d| !is_active(d) && d.contract.enrolled);
         let joined: Vec<&Contract> = joined.map(|d| &d.contract).collect();
@@ -78,7 +67,12 @@ impl<'a> Writing<'a> {
         bulk::roll::change(tx, &self.lane.lane, joined, left).await
     }
 
-    async fn write_one(&mut self, tx: &mut Tx, d: &mut Delivered) -> Result<()> {
+    async fn write_one(
+        &mut self,
+        tx: &mut Tx,
+        d: &mut Delivered,
+        follower: Option<Follower>,
+    ) -> Result<()> {
         let (c, epoch) = (&d.contract, self.epoch);
         if let Some(s) = d.share {
             let line = Line {
@@ -105,7 +99,6 @@ impl<'a> Writing<'a> {
         }
         let ended = (c.state != ContractState::Active).then_some(epoch);
         if ended.is_some() {
-            let follower = self.followers(tx).await?.get(&c.id).copied();
             let kept = renew::follow(tx, follower.as_ref(), epoch).await?;
             let free = c.hashrate.0.saturating_sub(kept.0);
             self.released = Hashrate(self.released.0.saturating_add(free));

@@ -1,26 +1,26 @@
 //! Going through a lane's contracts: for what they claim, and for what they get. A page of leases is held at once.
 
+use super::Closing;
 use super::deliver::{Close, Delivered, claim_of, deliver_one};
 use super::deliveries::Writing;
 use super::epoch_row::AllocationTree;
 use super::pool::EarnedUnits;
-use crate::allocate::{Allocation, Claimed, Entitlement, Share, Sharing, Step};
+use crate::allocate::{Claimed, Entitlement, Share, Sharing, Step};
+use crate::bulk;
 use crate::bulk::progress::{Reading, Rewriting};
 use crate::contract::{Contract, Running};
 use crate::freeze::Freezes;
-use crate::metered::{MeterSold, MeteredEpoch};
+use crate::metered::{Asking, MeterGot, MeteredEpoch};
 use crate::pause::{Paused, PausedWork};
 use crate::record::{self, SoldTo, SoldTree};
-use crate::settlement::Owing;
 use crate::{
-    AfterRefund, Beneficiary, ContractState, LaneConfig, Result, Scheme, dollars, end_near, pause,
-    short,
+    AfterRefund, Beneficiary, ContractState, LaneConfig, Market, Result, Scheme, dollars, end_near,
+    fpps, pause, short, solo,
 };
 use gruve_proof::summary::AllocationLeaf;
-use gruve_store::Tx;
+use gruve_store::{Batch, Tx, params};
 use gruve_units::{AccountId, ContractId, EpochNumber, Hashes, Timestamp};
-use std::collections::{BTreeMap, BTreeSet};
-use std::iter::Peekable;
+use std::collections::BTreeSet;
 
 /// Whose contracts are gone through, and for which epoch.
 #[derive(Clone, Copy)]
@@ -90,11 +90,9 @@ impl Going<'_> {
         tx: &mut Tx,
         done: Hashes,
         mut claimed: Claimed,
-        metered: &MeteredEpoch,
+        metered: &mut MeteredEpoch<'_>,
     ) -> Result<(Hashes, Sharing)> {
-        for claim in metered.claims() {
-            claimed.add(claim)?;
-        }
+        metered.claims(|claim| claimed.add(claim))?;
         let entitled = claimed.entitled();
         let mut sharing = claimed.share_out(done)?;
         let mut search = sharing.search();
@@ -108,9 +106,7 @@ impl Going<'_> {
                     }
                 }
             }
-            for claim in metered.claims() {
-                pass.look(claim)?;
-            }
+            metered.claims(|claim| pass.look(claim))?;
             match pass.step()? {
                 Step::On(next) => search = Some(next),
                 Step::Found(found) => sharing.learn(found),
@@ -121,57 +117,67 @@ impl Going<'_> {
 }
 
 /// What is known when everything is given.
-pub(super) struct Given {
+pub(super) struct Given<'a> {
     /// What metered contracts got.
-    pub(super) metered: Allocation,
-    /// Contracts that earn by SOLO and by FPPS, with what they got.
-    pub(super) solo: Vec<(ContractId, Hashes)>,
-    pub(super) fpps: Vec<(ContractId, Hashes)>,
+    pub(super) metered: MeterGot<'a>,
+    /// Contracts that earn by SOLO and by FPPS, with what they got, on their way into the books.
+    pub(super) solo: solo::Recording,
+    pub(super) fpps: fpps::Recording<'a>,
     /// The tree over all contracts' parts.
     pub(super) tree: AllocationTree,
     /// What everybody is told of each, where a record is published.
     pub(super) sold: Option<SoldTree>,
-    /// Where a settlement falls on the epoch, what each lease that runs on owes.
-    pub(super) owing: Vec<Owing>,
+}
+
+impl<'a> Given<'a> {
+    /// Nothing yet.
+    pub(super) fn of(
+        market: &'a Market,
+        lane: &'a LaneConfig,
+        (closing, house): (&'a Closing, Hashes),
+    ) -> Result<Given<'a>> {
+        Ok(Given {
+            metered: MeterGot::of(market),
+            solo: solo::Recording::of(lane, closing.epoch),
+            fpps: fpps::Recording::of(lane, closing, house),
+            tree: AllocationTree::default(),
+            sold: market.sold_tree(lane, closing.epoch)?,
+        })
+    }
+
+    async fn tell(&mut self, tx: &mut Tx, told: Option<SoldTo>) -> Result<()> {
+        match (&mut self.sold, told) {
+            (Some(sold), Some(told)) => sold.push(tx, &told).await,
+            _ => Ok(()),
+        }
+    }
 }
 
 /// How it is given.
-pub(super) struct Giving<'a> {
+pub(super) struct Giving<'a, 'b> {
     going: Going<'a>,
     how: Close<'a>,
     sharing: Sharing,
-    earned: &'a mut [EarnedUnits],
-    /// Metered contracts that come after those that have been given something, and the claims of these.
-    metered: Peekable<std::slice::Iter<'a, MeterSold>>,
-    claims: Peekable<std::slice::Iter<'a, Entitlement>>,
-    /// Of those which do not earn by PPLNS.
-    schemes: BTreeMap<ContractId, Scheme>,
-    given: Given,
+    earned: &'b mut [EarnedUnits],
+    /// Metered contracts that come after those that have been given something.
+    metered: Asking<'b>,
+    /// Units of those that earn by PPLNS.
+    units: Batch,
+    given: Given<'a>,
 }
 
-impl<'a> Giving<'a> {
+impl<'a, 'b> Giving<'a, 'b> {
     pub(super) fn of(
         going: Going<'a>,
         how: Close<'a>,
         sharing: Sharing,
-        earned: &'a mut [EarnedUnits],
-        metered: &'a MeteredEpoch,
-        sold: Option<SoldTree>,
-    ) -> Result<Giving<'a>> {
-        let mut tree = AllocationTree::default();
-        tree.push(AllocationLeaf::Surplus, sharing.surplus())?;
-        let given = Given {
-            metered: Allocation { shares: Vec::new(), surplus: sharing.surplus() },
-            solo: Vec::new(),
-            fpps: Vec::new(),
-            tree,
-            sold,
-            owing: Vec::new(),
-        };
-        let (schemes, claims) =
-            (metered.other_schemes().collect(), metered.claims().iter().peekable());
-        let metered = metered.sold().iter().peekable();
-        Ok(Giving { going, how, sharing, earned, metered, claims, schemes, given })
+        earned: &'b mut [EarnedUnits],
+        metered: Asking<'b>,
+        mut given: Given<'a>,
+    ) -> Result<Self> {
+        given.tree.push(AllocationLeaf::Surplus, sharing.surplus())?;
+        let units = Batch::new(&bulk::sql::INSERT_UNITS);
+        Ok(Giving { going, how, sharing, earned, metered, units, given })
     }
 
     /// Gives everyone his part, a page of leases at a time, and writes down what becomes of them.
@@ -181,7 +187,7 @@ impl<'a> Giving<'a> {
         mut paused: Paused<'_>,
         is_scheduled: bool,
         now: Timestamp,
-    ) -> Result<Given> {
+    ) -> Result<Given<'a>> {
         let Going { lane, epoch, skipped, after_refund, .. } = self.going;
         let mut missed = short::Missed::in_epoch(epoch);
         let assets: Vec<_> = self.earned.iter().map(|e| e.asset).collect();
@@ -189,37 +195,24 @@ impl<'a> Giving<'a> {
         let (mut running, mut progress) = (Running::of(&lane.lane), Rewriting::of(&lane.lane));
         while let Some(some) = self.going.page(tx, &mut running, progress.reading()).await? {
             self.going.freezes.note(tx, &some, epoch, skipped).await?;
-            let (mut some, told) = self.page(some)?;
-            if let Some(sold) = &mut self.given.sold {
-                sold.push(tx, &told).await?;
-            }
+            let mut some = self.page(tx, some).await?;
             writing.write(tx, &mut some).await?;
             paused.close(tx, &some).await?;
             dollars::close_dues(tx, lane, &some, is_scheduled, epoch).await?;
             self.going.freezes.end(tx, &some, epoch, now).await?;
             let near = end_near::came_near_now(&some, (epoch, skipped));
-            if !near.is_empty() {
-                let followers = writing.followers(tx).await?;
-                end_near::tell_all(tx, near, followers, now).await?;
-            }
+            end_near::tell_all(tx, near, now).await?;
             for d in &some {
                 let (hashes, since) = d.missed();
                 missed.add(hashes, since);
             }
             for c in some.iter().map(|d| &d.contract).filter(|c| c.state == ContractState::Active) {
                 progress.push(tx, c.progress()).await?;
-                if self.how.settle {
-                    let owes = Owing::of(c, self.given.owing.last());
-                    self.given.owing.push(owes);
-                }
             }
             progress.give_back(tx).await?;
         }
-        let mut told = Vec::new();
-        self.meter(None, &mut told)?;
-        if let Some(sold) = &mut self.given.sold {
-            sold.push(tx, &told).await?;
-        }
+        self.meter(tx, None).await?;
+        self.units.finish(tx).await?;
         writing.finish(tx).await?;
         self.going.freezes.close_thawed(tx, lane, epoch).await?;
         progress.finish(tx).await?;
@@ -227,14 +220,14 @@ impl<'a> Giving<'a> {
         Ok(self.given)
     }
 
-    /// What becomes of some leases, and what everybody is told of them and of metered contracts between them.
-    fn page(&mut self, some: Vec<Contract>) -> Result<(Vec<Delivered>, Vec<SoldTo>)> {
-        let (mut all, mut told) = (Vec::with_capacity(some.len()), Vec::new());
+    /// What becomes of some leases; everybody is told of them and of metered contracts between them.
+    async fn page(&mut self, tx: &mut Tx, some: Vec<Contract>) -> Result<Vec<Delivered>> {
+        let mut all = Vec::with_capacity(some.len());
         for c in some {
-            self.meter(Some(c.id), &mut told)?;
+            self.meter(tx, Some(c.id)).await?;
             let (mut share, mut units, mut is_operators) = (None, Vec::new(), false);
             if let Some(claim) = self.going.claim(&c)? {
-                let got = self.give(&claim, c.scheme)?;
+                let got = self.give(tx, &claim, c.scheme).await?;
                 for earned in self.earned.iter_mut() {
                     units.push((earned.asset, earned.part(c.scheme, got.allocated)?));
                 }
@@ -244,44 +237,52 @@ impl<'a> Giving<'a> {
                 let own = units.first().map_or(0, |(_, units)| *units);
                 let d = Delivered { units, ..deliver_one(c, share, self.how)? };
                 if self.given.sold.is_some() {
-                    told.push(record::lease(&d.contract, share, own)?.of_operator(is_operators));
+                    let told = record::lease(&d.contract, share, own)?.of_operator(is_operators);
+                    self.given.tell(tx, Some(told)).await?;
                 }
                 all.push(d);
             }
         }
-        Ok((all, told))
+        Ok(all)
     }
 
     /// Metered contracts that come before a lease, or all that are left.
-    fn meter(&mut self, before: Option<ContractId>, told: &mut Vec<SoldTo>) -> Result<()> {
-        while let Some(c) = self.metered.next_if(|c| before.is_none_or(|id| c.id < id)) {
+    async fn meter(&mut self, tx: &mut Tx, before: Option<ContractId>) -> Result<()> {
+        while let Some(asks) = self.metered.before(before)? {
+            let (id, scheme) = (asks.sold.id, asks.scheme);
             let (mut share, mut own, mut is_operators) = (None, 0, false);
-            if let Some(claim) = self.claims.next_if(|claim| claim.contract == c.id) {
-                let scheme = self.schemes.get(&c.id).copied().unwrap_or(Scheme::Pplns);
-                let got = self.give(claim, scheme)?;
+            if let Some(claim) = &asks.claim {
+                let got = self.give(tx, claim, scheme).await?;
                 for (n, earned) in self.earned.iter_mut().enumerate() {
-                    let who = Beneficiary::Contract(c.id);
-                    let units = earned.meter(who, scheme, got.allocated)?;
+                    let units = earned.part(scheme, got.allocated)?;
                     own = if n == 0 { units } else { own };
+                    if units > 0 {
+                        let (lane, epoch) = (self.going.lane.lane.clone(), self.going.epoch);
+                        let (kind, id) = Beneficiary::Contract(id).columns();
+                        let row = params![lane, earned.asset, epoch, kind, id, units.to_be_bytes()];
+                        self.units.push(tx, row).await?;
+                    }
                 }
-                self.given.metered.shares.push(got);
+                self.given.metered.push(id, got.allocated)?;
                 (share, is_operators) = (Some(got), claim.is_operators);
             }
-            if self.given.sold.is_some() {
-                let sold = record::metered(c, share, own);
-                told.extend(sold.map(|sold| sold.of_operator(is_operators)));
-            }
+            let told = record::metered(&asks.sold, share, own);
+            self.given.tell(tx, told.map(|told| told.of_operator(is_operators))).await?;
         }
         Ok(())
     }
 
-    fn give(&mut self, claim: &Entitlement, scheme: Scheme) -> Result<Share> {
+    async fn give(&mut self, tx: &mut Tx, claim: &Entitlement, scheme: Scheme) -> Result<Share> {
         let share = self.sharing.share(claim)?;
         let (contract, got) = (claim.contract, share.allocated);
         self.given.tree.push(AllocationLeaf::Contract(contract), got)?;
         match scheme {
-            Scheme::Solo => self.given.solo.push((contract, got)),
-            Scheme::Fpps if got > Hashes::ZERO => self.given.fpps.push((contract, got)),
+            Scheme::Solo => {
+                self.given.solo.push(tx, Beneficiary::Contract(contract), got).await?;
+            }
+            Scheme::Fpps if got > Hashes::ZERO => {
+                self.given.fpps.push(tx, contract, got).await?;
+            }
             Scheme::Fpps | Scheme::Pplns => {}
         }
         Ok(share)

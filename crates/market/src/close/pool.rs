@@ -13,7 +13,7 @@ pub(super) struct EarnedUnits {
     pub(super) asset: Asset,
     last_job: Option<(u32, u64)>,
     house: HouseUnits,
-    /// Those that stand in rows.
+    /// Those that stand in rows, but for metered contracts', which are written as they are given.
     rows: BTreeMap<Beneficiary, u128>,
     total: u128,
 }
@@ -48,15 +48,6 @@ impl EarnedUnits {
             }
         }
         Ok(0)
-    }
-
-    /// A metered contract's, which stand in a row.
-    pub(super) fn meter(&mut self, who: Beneficiary, scheme: Scheme, work: Hashes) -> Result<u128> {
-        let part = self.part(scheme, work)?;
-        if part > 0 {
-            self.rows.insert(who, part);
-        }
-        Ok(part)
     }
 
     /// What is left after all contracts is the operator's; own machines' work is whole, but for that of owners whose blocks are
@@ -96,7 +87,7 @@ impl EarnedUnits {
     }
 }
 
-/// Stores the units of one asset: those of contracts stand in their lines.
+/// Stores the units of one asset that are nobody's contract's.
 pub(super) async fn write_units(
     tx: &mut Tx,
     lane: &LaneConfig,

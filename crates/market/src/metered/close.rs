@@ -1,13 +1,12 @@
 //! What closing an epoch does to metered contracts.
 
 use super::price::UnitPrice;
-use super::{Metered, MeteredState, NoticeKind, sql};
-use crate::allocate::{Allocation, Entitlement};
+use super::{MeterGot, Metered, MeteredEpoch, MeteredState, NoticeKind, sql};
 use crate::config::PlanKind;
 use crate::pages::Pages;
 use crate::sale::{Capacity, release};
 use crate::settle::maintenance;
-use crate::{LaneConfig, Market, MarketError, Result, Scheme, fpps_pay};
+use crate::{LaneConfig, Market, MarketError, Result, fpps_pay};
 use gruve_ledger::{Account, Entry, Posting, balances};
 use gruve_store::{Batch, Row, Tx, Value, params};
 use gruve_units::{AccountId, Amount, Asset, ContractId, EpochNumber, Hashes, Hashrate, Timestamp};
@@ -47,7 +46,10 @@ pub(super) async fn open_holds(tx: &mut Tx, contract: ContractId) -> Result<Vec<
 }
 
 /// The open holds of many contracts, each one's oldest first.
-async fn open_holds_of(tx: &mut Tx, page: &[Metered]) -> Result<HashMap<ContractId, Vec<Hold>>> {
+pub(super) async fn open_holds_of(
+    tx: &mut Tx,
+    page: &[Metered],
+) -> Result<HashMap<ContractId, Vec<Hold>>> {
     let mut all: HashMap<ContractId, Vec<Hold>> = HashMap::new();
     let ids = page.iter().map(|c| Value::from(c.id)).collect();
     for row in tx.fetch_many(&sql::OPEN_HOLDS_OF, ids).await? {
@@ -56,84 +58,7 @@ async fn open_holds_of(tx: &mut Tx, page: &[Metered]) -> Result<HashMap<Contract
     Ok(all)
 }
 
-/// The metered contracts of a lane in an epoch that is being closed: what each may get. They themselves are
-/// read again, a page at a time, when they are charged.
-pub(crate) struct MeteredEpoch {
-    epoch: EpochNumber,
-    claims: Vec<Entitlement>,
-    others: Vec<(ContractId, Scheme)>,
-    sold: Vec<MeterSold>,
-}
-
-/// What of a contract everybody is told.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct MeterSold {
-    pub(crate) id: ContractId,
-    pub(crate) hashrate: Hashrate,
-    pub(crate) holds_capacity: bool,
-    pub(crate) terms: [u8; 32],
-    pub(crate) pay_asset: Asset,
-}
-
-impl MeteredEpoch {
-    /// Reads them with their open holds.
-    pub(crate) async fn read(
-        market: &Market,
-        tx: &mut Tx,
-        lane: &LaneConfig,
-        epoch: EpochNumber,
-    ) -> Result<MeteredEpoch> {
-        let (claims, others, sold) = (Vec::new(), Vec::new(), Vec::new());
-        let mut all = MeteredEpoch { epoch, claims, others, sold };
-        let mut pages = Pages::by_id(sql::LIVE, &params![lane.lane.clone()]);
-        while let Some(rows) = pages.next(tx).await? {
-            let page = rows.iter().map(Metered::read).collect::<Result<Vec<_>>>()?;
-            let holds = open_holds_of(tx, &page).await?;
-            for c in &page {
-                all.add(market, c, holds.get(&c.id).map_or(&[][..], Vec::as_slice));
-            }
-        }
-        Ok(all)
-    }
-
-    /// What a contract should get: the rate asked for, and no more than is held for.
-    fn add(&mut self, market: &Market, c: &Metered, holds: &[Hold]) {
-        self.sold.push(MeterSold {
-            id: c.id,
-            hashrate: c.hashrate,
-            holds_capacity: c.state.holds_capacity(),
-            terms: c.terms_hash,
-            pay_asset: c.pay_asset,
-        });
-        if c.scheme != Scheme::Pplns {
-            self.others.push((c.id, c.scheme));
-        }
-        if let Some(hold) = holds.iter().find(|h| h.epoch == self.epoch) {
-            self.claims.push(Entitlement {
-                contract: c.id,
-                entitled: c.epoch_work.min(hold.cap),
-                catch_up: Hashes::ZERO,
-                short_since: None,
-                is_operators: market.config().operator_accounts.contains(&c.account),
-            });
-        }
-    }
-
-    /// What everybody is told of them.
-    pub(crate) fn sold(&self) -> &[MeterSold] {
-        &self.sold
-    }
-
-    /// What they should get.
-    pub(crate) fn claims(&self) -> &[Entitlement] {
-        &self.claims
-    }
-
-    /// Those that do not earn by PPLNS.
-    pub(crate) fn other_schemes(&self) -> impl Iterator<Item = (ContractId, Scheme)> {
-        self.others.iter().copied()
-    }
-
+impl MeteredEpoch<'_> {
     /// Charges what was delivered, gives the rest back, and holds for the next epoch. The journal is the same as if
     /// each contract's entries were posted alone.
     pub(crate) async fn settle(
@@ -141,9 +66,10 @@ impl MeteredEpoch {
         market: &Market,
         tx: &mut Tx,
         lane: &LaneConfig,
-        allocation: &Allocation,
+        got: &mut MeterGot<'_>,
         now: Timestamp,
     ) -> Result<()> {
+        let mut got = got.read()?;
         let mut pages = Pages::by_id(sql::LIVE, &params![lane.lane.clone()]);
         while let Some(rows) = pages.next(tx).await? {
             let page = rows.iter().map(Metered::read).collect::<Result<Vec<_>>>()?;
@@ -151,6 +77,7 @@ impl MeteredEpoch {
             let mut writing = Writing::begin(tx, &page, now).await?;
             for mut c in page {
                 let holds = holds.remove(&c.id).unwrap_or_default();
+                let got = got.find(c.id)?.unwrap_or(Hashes::ZERO);
                 let mut left = Vec::new();
                 for hold in holds {
                     if hold.epoch > self.epoch {
@@ -158,8 +85,8 @@ impl MeteredEpoch {
                         continue;
                     }
                     // Of an epoch that was never closed nothing was delivered.
-                    let got = if hold.epoch == self.epoch { got(allocation, c.id) } else { None };
-                    c.charge(tx, &mut writing, &hold, got.unwrap_or(Hashes::ZERO)).await?;
+                    let got = if hold.epoch == self.epoch { got } else { Hashes::ZERO };
+                    c.charge(tx, &mut writing, &hold, got).await?;
                 }
                 c.go_on(market, tx, lane, (self.epoch, &left), &mut writing).await?;
             }
@@ -167,12 +94,6 @@ impl MeteredEpoch {
         }
         Ok(())
     }
-}
-
-/// What a contract got.
-fn got(allocation: &Allocation, id: ContractId) -> Option<Hashes> {
-    let at = allocation.shares.binary_search_by_key(&id, |s| s.contract).ok()?;
-    Some(allocation.shares[at].allocated)
 }
 
 /// What is written of a page of contracts, together.

@@ -114,15 +114,12 @@ impl Market {
 }
 
 impl SoldTree {
-    /// Adds contracts, in the order of their ids.
-    pub(crate) async fn push(&mut self, tx: &mut Tx, some: &[SoldTo]) -> Result<()> {
-        for s in some {
-            let salt = sold::salt(&self.secret, &self.lane, self.epoch, s.contract);
-            let nonce = self.nonces.find(tx, s.contract).await?;
-            let pushed = self.writer.push(&s.leaf(salt, nonce), s.units, s.refund_minor);
-            pushed.map_err(|e| not_written(&e))?;
-        }
-        Ok(())
+    /// Adds a contract, in the order of their ids.
+    pub(crate) async fn push(&mut self, tx: &mut Tx, s: &SoldTo) -> Result<()> {
+        let salt = sold::salt(&self.secret, &self.lane, self.epoch, s.contract);
+        let nonce = self.nonces.find(tx, s.contract).await?;
+        let pushed = self.writer.push(&s.leaf(salt, nonce), s.units, s.refund_minor);
+        pushed.map_err(|e| not_written(&e))
     }
 }
 

@@ -1,6 +1,8 @@
 //! Sharing a block out over its window. Contracts are gone through in the order of their ids, as many at once as are held in
 //! some megabytes, each time with all epochs of the window.
 
+mod rows;
+
 use super::{Life, beneficiary};
 use crate::book::Book;
 use crate::bulk::pending::{self, What};
@@ -13,8 +15,11 @@ use gruve_store::{Tx, params};
 use gruve_units::{Accrual, Asset, ContractId, EpochNumber};
 use std::collections::BTreeMap;
 
-/// Rows of a window read at once.
+/// Rows of a window read at once. In the unit tests so few that there are several pages.
+#[cfg(not(test))]
 const PAGE: u32 = 20_000;
+#[cfg(test)]
+const PAGE: u32 = 3;
 
 /// Contracts' units that are held at once, in the window's whole epochs and at its edge: some ten megabytes. In the unit tests so
 /// few that every window is gone through in several goes.
@@ -118,7 +123,7 @@ pub(super) async fn share_out(
         }
         let mut start = None;
         loop {
-            let (some, end) = reading.contracts(tx, start, &mut rows).await?;
+            let (some, end) = reading.contracts(tx, start).await?;
             let mut given = Vec::new();
             both(&some.whole, &some.pieces, |who, whole, piece| {
                 given.push((who, reward.part(whole, piece)?));
@@ -166,7 +171,7 @@ struct Reading<'a> {
 }
 
 impl Reading<'_> {
-    /// The units that stand in rows: of all but leases.
+    /// The units of all but contracts.
     async fn rows(&self, tx: &mut Tx) -> Result<Rows> {
         let mut all = Rows::new();
         let (mut after, mut kind, mut id) =
@@ -189,48 +194,67 @@ impl Reading<'_> {
         }
     }
 
-    /// The units of some contracts from an id on, taking those that stand in rows out of these; and where the next ones begin.
+    /// The units of some contracts from an id on, and where the next ones begin.
     async fn contracts(
         &self,
         tx: &mut Tx,
         start: Option<ContractId>,
-        rows: &mut Rows,
     ) -> Result<(Units, Option<ContractId>)> {
-        let (mut whole, mut pieces, mut end) = (Sums::default(), Sums::default(), None);
+        let mut some = Held::of(start);
         let epochs = (self.first, self.before);
         let mut reading = lines::Within::of(&self.book.lane.lane, epochs, start);
-        while let Some(lines) = reading.next(tx, end).await? {
+        while let Some(lines) = reading.next(tx, some.end).await? {
             for (at, line) in lines {
-                let id = line.contract;
-                if start.is_some_and(|start| id < start) || end.is_some_and(|end| id >= end) {
-                    continue;
-                }
                 let of =
                     |(asset, units): &(Asset, u128)| (*asset == self.book.asset).then_some(*units);
                 let units = line.units.iter().find_map(of).unwrap_or(0);
-                let sums = if self.edge == Some(at) { &mut pieces } else { &mut whole };
-                sums.add(Beneficiary::Contract(id), units).ok_or_else(overflow)?;
+                some.add(line.contract, units, self.edge == Some(at))?;
             }
-            if whole.len() + pieces.len() > HELD_MAX {
-                let more = if whole.len() > pieces.len() { &mut whole } else { &mut pieces };
-                if let Some(who @ Beneficiary::Contract(id)) = more.middle() {
-                    end = Some(id);
-                    whole.end_before(who);
-                    pieces.end_before(who);
-                }
-            }
+            some.cut();
         }
-        while let Some(entry) = rows.first_entry() {
-            let who = *entry.key();
-            let Beneficiary::Contract(id) = who else { break };
-            if end.is_some_and(|end| id >= end) {
-                break;
+        let mut reading = rows::Within::of(self.book, epochs, start);
+        while let Some(rows) = reading.next(tx, some.end).await? {
+            for (at, id, units) in rows {
+                some.add(id, units, self.edge == Some(at))?;
             }
-            let (own, at_edge) = entry.remove();
-            whole.add(who, own).ok_or_else(overflow)?;
-            pieces.add(who, at_edge).ok_or_else(overflow)?;
+            some.cut();
         }
-        Ok((Units { whole: whole.finish(), pieces: pieces.finish() }, end))
+        Ok((Units { whole: some.whole.finish(), pieces: some.pieces.finish() }, some.end))
+    }
+}
+
+/// Contracts' units as they are added up: of those from one on, as far as not too many are held.
+struct Held {
+    start: Option<ContractId>,
+    end: Option<ContractId>,
+    whole: Sums,
+    pieces: Sums,
+}
+
+impl Held {
+    fn of(start: Option<ContractId>) -> Held {
+        Held { start, end: None, whole: Sums::default(), pieces: Sums::default() }
+    }
+
+    fn add(&mut self, id: ContractId, units: u128, is_edge: bool) -> Result<()> {
+        let is_before = self.start.is_some_and(|start| id < start);
+        if is_before || self.end.is_some_and(|end| id >= end) {
+            return Ok(());
+        }
+        let sums = if is_edge { &mut self.pieces } else { &mut self.whole };
+        sums.add(Beneficiary::Contract(id), units).ok_or_else(overflow)
+    }
+
+    /// Leaves the later half of them to the next time, when there are too many.
+    fn cut(&mut self) {
+        while self.whole.len() + self.pieces.len() > HELD_MAX {
+            let is_whole = self.whole.len() > self.pieces.len();
+            let more = if is_whole { &mut self.whole } else { &mut self.pieces };
+            let Some(who @ Beneficiary::Contract(id)) = more.middle() else { return };
+            self.end = Some(id);
+            self.whole.end_before(who);
+            self.pieces.end_before(who);
+        }
     }
 }
 

@@ -3,19 +3,21 @@
 //! Those who wait by their rows and those to whom something came since these were written are gone through together, so
 //! that each standing is read once and written once, with what came to it and what is settled of it.
 //!
-//! Promises: memory does not grow with the number of those settled; how many are read at once changes neither a
+//! Promises: memory does not grow with the number of those settled, nor of running contracts, which are gone through beside
+//! them ([`owing`]); how many are read at once changes neither a
 //! balance nor the journal's hash, because entries are filled in the order of the beneficiaries and not of
 //! pages. All of it stands in the close's transaction: a crash leaves nothing or everything, and the entry's
 //! reason (lane, asset, last epoch, number) and the guard of the epoch keep it from being done twice.
 //!
 //! Must not know: what epochs are, or where accruals come from.
 
+mod owing;
+
 use super::{Line, earner, line_row};
 use crate::book::Book;
 use crate::bulk;
 use crate::bulk::pending;
-use crate::bulk::progress::Rewriting;
-use crate::contract::{Contract, read_also};
+use crate::contract::read_also;
 use crate::fpps_pay::{Means, note_capital};
 use crate::pages::{self, Pages};
 use crate::reward::beneficiary;
@@ -26,9 +28,8 @@ use crate::{Beneficiary, LaneConfig, MarketError, Result};
 use gruve_ledger::POSTINGS_MAX;
 use gruve_ledger::{Account, Entry, Posting};
 use gruve_store::{Batch, Tx, Value, params};
-use gruve_units::{
-    AccountId, Accrual, Amount, Asset, Bps, ContractId, EpochNumber, LaneId, Timestamp,
-};
+use gruve_units::{AccountId, Accrual, Amount, Asset, Bps, ContractId, EpochNumber, Timestamp};
+use owing::{Owing, Owings};
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 
@@ -44,58 +45,10 @@ const _: () = assert!(PER_ENTRY + 3 <= POSTINGS_MAX);
 /// Entries that are posted at once: ten thousand postings, some megabytes.
 const ENTRIES_AT_ONCE: usize = 10;
 
-/// What a settlement knows of a running contract: some tens of bytes.
-#[derive(Clone, Debug)]
-pub(crate) struct Owing {
-    pub(crate) id: ContractId,
-    /// What is due of its maintenance.
-    pub(crate) due: Accrual,
-    fee: Bps,
-    /// The assets that maintenance is taken from, with the whole fee in each; the same for all of a plan.
-    order: Arc<[(Asset, u64)]>,
-    start: Option<EpochNumber>,
-    minimum: u64,
-}
-
-impl Owing {
-    /// Of a contract; `before` is another one, nearly always of the same plan.
-    pub(crate) fn of(c: &Contract, before: Option<&Owing>) -> Owing {
-        let order = c.maintenance_order();
-        let order = match before {
-            Some(o) if *o.order == *order => o.order.clone(),
-            _ => order.into(),
-        };
-        Owing {
-            id: c.id,
-            due: c.maintenance_due,
-            fee: c.fee,
-            order,
-            start: c.start,
-            minimum: c.life.rules.minimum_payout_minor,
-        }
-    }
-}
-
-/// Writes down what stays due of running contracts' maintenance, with their progress.
-pub(crate) async fn write_dues(tx: &mut Tx, lane: &LaneId, running: &[Owing]) -> Result<()> {
-    let mut progress = Rewriting::of(lane);
-    let mut running = running.iter().peekable();
-    while let Some(mut p) = progress.next(tx).await? {
-        while running.next_if(|o| o.id < p.contract).is_some() {}
-        if let Some(o) = running.next_if(|o| o.id == p.contract) {
-            p.maintenance_due = o.due;
-        }
-        progress.push(tx, p).await?;
-    }
-    progress.finish(tx).await
-}
-
 /// Who is settled now.
 pub(crate) struct Everyone<'a> {
-    /// The lane's running contracts, sorted by id: what stays due of their maintenance is noted in them.
-    pub(crate) running: &'a mut [Owing],
-    /// Contracts that wait for a price, and are not settled.
-    pub(crate) waiting: &'a BTreeSet<ContractId>,
+    /// The first epoch of which contracts wait for a price: those that do are not settled.
+    pub(crate) waiting_since: Option<EpochNumber>,
     /// The most that is kept of what accounts' own machines earn, of those that have agreed on it; at most the lane's fee.
     pub(crate) agreed_fees: &'a BTreeMap<AccountId, Bps>,
 }
@@ -131,15 +84,11 @@ async fn settle_in_pages(
         means.insert(book.asset, counted);
     }
     let entries = Entries::new(lane, to, now);
-    let credited = Vec::new();
-    let mut run = Run { lane, first, to, now, everyone, means, entries, credited };
+    let (running, credited) = (Vec::new(), Vec::new());
+    let mut run = Run { lane, first, to, now, everyone, running, means, entries, credited };
     let mut everybody = Everybody::of(lane);
-    loop {
-        let page = everybody.next(tx, rows).await?;
-        if page.is_empty() {
-            break;
-        }
-        run.settle(tx, &page).await?;
+    for (beside, last) in STAGES {
+        run.settle_up_to(tx, (&mut everybody, rows), beside, last).await?;
     }
     for book in lane.books() {
         // It stands in the rows now.
@@ -148,6 +97,20 @@ async fn settle_in_pages(
     run.entries.finish(tx).await?;
     Ok(run.credited)
 }
+
+/// The last id that a contract can have.
+const LAST: ContractId = ContractId::from_bytes([0xff; 16]);
+
+/// As what contracts stand among beneficiaries.
+type Named = fn(ContractId) -> Beneficiary;
+
+/// Everybody in order: where contracts come, with running ones beside them, and the last of each stage.
+const STAGES: [(Option<Named>, Beneficiary); 4] = [
+    (None, Beneficiary::Operator),
+    (Some(Beneficiary::Contract), Beneficiary::Contract(LAST)),
+    (None, Beneficiary::FppsReserve),
+    (Some(Beneficiary::Fpps), Beneficiary::Fpps(LAST)),
+];
 
 /// Everybody for whom something waits, or to whom something came, in order.
 struct Everybody {
@@ -166,21 +129,31 @@ impl Everybody {
         Everybody { waiting, ahead: VecDeque::new(), pending }
     }
 
-    /// Some more of them, `most` at most; none after the last.
-    async fn next(&mut self, tx: &mut Tx, most: u32) -> Result<Vec<Beneficiary>> {
+    /// Who comes next.
+    async fn peek(&mut self, tx: &mut Tx) -> Result<Option<Beneficiary>> {
+        while self.ahead.is_empty() {
+            let Some(rows) = self.waiting.next(tx).await? else { break };
+            for row in &rows {
+                self.ahead.push_back(beneficiary(row)?);
+            }
+        }
+        let mut least = self.ahead.front().copied();
+        for reading in &mut self.pending {
+            least = least.into_iter().chain(reading.peek(tx).await?).min();
+        }
+        Ok(least)
+    }
+
+    /// Some more of them, `most` at most, as far as `last`; none after that.
+    async fn next(
+        &mut self,
+        tx: &mut Tx,
+        most: u32,
+        last: Beneficiary,
+    ) -> Result<Vec<Beneficiary>> {
         let mut page = Vec::new();
         while page.len() < most as usize {
-            while self.ahead.is_empty() {
-                let Some(rows) = self.waiting.next(tx).await? else { break };
-                for row in &rows {
-                    self.ahead.push_back(beneficiary(row)?);
-                }
-            }
-            let mut least = self.ahead.front().copied();
-            for reading in &mut self.pending {
-                least = least.into_iter().chain(reading.peek(tx).await?).min();
-            }
-            let Some(who) = least else { break };
+            let Some(who) = self.peek(tx).await?.filter(|who| *who <= last) else { break };
             if self.ahead.front() == Some(&who) {
                 self.ahead.pop_front();
             }
@@ -225,6 +198,8 @@ struct Run<'a> {
     to: EpochNumber,
     now: Timestamp,
     everyone: Everyone<'a>,
+    /// Running contracts among those that are settled now, sorted by id: what stays due of their maintenance is noted in them.
+    running: Vec<Owing>,
     /// What FPPS can pay.
     means: BTreeMap<Asset, Means>,
     entries: Entries<'a>,
@@ -232,6 +207,57 @@ struct Run<'a> {
 }
 
 impl Run<'_> {
+    /// Settles everybody who comes next, as far as `last`; contracts among them with what the running ones owe.
+    async fn settle_up_to(
+        &mut self,
+        tx: &mut Tx,
+        (everybody, rows): (&mut Everybody, u32),
+        beside: Option<Named>,
+        last: Beneficiary,
+    ) -> Result<()> {
+        if everybody.peek(tx).await?.is_none_or(|who| who > last) {
+            return Ok(());
+        }
+        if let Some(named) = beside {
+            let mut owings = Owings::of(&self.lane.lane);
+            while let Some(page) = owings.next(tx).await? {
+                let Some(end) = page.last().map(|o| named(o.id())) else { continue };
+                self.running = page;
+                self.settle_pages(tx, (everybody, rows), end).await?;
+                owings.put(tx, std::mem::take(&mut self.running)).await?;
+            }
+            owings.finish(tx).await?;
+        }
+        self.settle_pages(tx, (everybody, rows), last).await
+    }
+
+    async fn settle_pages(
+        &mut self,
+        tx: &mut Tx,
+        (everybody, rows): (&mut Everybody, u32),
+        last: Beneficiary,
+    ) -> Result<()> {
+        loop {
+            let page = everybody.next(tx, rows, last).await?;
+            if page.is_empty() {
+                return Ok(());
+            }
+            self.settle(tx, &page).await?;
+        }
+    }
+
+    /// Those contracts of a page that wait for a price.
+    async fn waiting(&self, tx: &mut Tx, page: &[Beneficiary]) -> Result<BTreeSet<ContractId>> {
+        let mut waiting = BTreeSet::new();
+        let Some(since) = self.everyone.waiting_since else { return Ok(waiting) };
+        let asked = page.iter().filter_map(|who| contract_of(*who));
+        let asked = asked.flat_map(|id| params![id, since]).collect();
+        for row in tx.fetch_many(&bulk::sql::WAITING_USD_DUES, asked).await? {
+            waiting.insert(row.get("id")?);
+        }
+        Ok(waiting)
+    }
+
     /// Settles some beneficiaries' earnings of all assets together, because maintenance is taken out of them
     /// together.
     async fn settle(&mut self, tx: &mut Tx, page: &[Beneficiary]) -> Result<()> {
@@ -240,14 +266,14 @@ impl Run<'_> {
             let standings = StandingRow::take_all(tx, book, page).await?;
             books.push((book, standings.into_iter(), Vec::new()));
         }
-        let mut apart = self.apart(tx, page).await?;
+        let (mut apart, waiting) = (self.apart(tx, page).await?, self.waiting(tx, page).await?);
         let mut carries = Carries::new();
         let mut lines = Batch::new(&bulk::sql::INSERT_SETTLEMENTS);
         for who in page {
             let agreed = self.agreed(*who, &mut apart)?;
             let (mut rows, mut parts) = (Vec::new(), Vec::new());
             // What is owed in dollars has no price yet: later.
-            let waits = contract_of(*who).is_some_and(|id| self.everyone.waiting.contains(&id));
+            let waits = contract_of(*who).is_some_and(|id| waiting.contains(&id));
             let mut is_below = waits;
             for (at, (book, standings, written)) in books.iter_mut().enumerate() {
                 let broken = || MarketError::Broken("a standing is missing".into());
@@ -277,7 +303,7 @@ impl Run<'_> {
             let carry = take_maintenance(&mut parts, agreed.due, &agreed.order)?;
             if let (Some(id), Some(carry)) = (contract_of(*who), carry) {
                 match self.position(id) {
-                    Some(at) => self.everyone.running[at].due = carry,
+                    Some(at) => self.running[at].progress.maintenance_due = carry,
                     None => carries.push(tx, id, &apart, carry).await?,
                 }
             }
@@ -303,7 +329,7 @@ impl Run<'_> {
     }
 
     fn position(&self, id: ContractId) -> Option<usize> {
-        self.everyone.running.binary_search_by_key(&id, |c| c.id).ok()
+        self.running.binary_search_by_key(&id, Owing::id).ok()
     }
 
     fn agreed(&self, who: Beneficiary, apart: &mut HashMap<ContractId, Apart>) -> Result<Agreed> {
@@ -325,10 +351,10 @@ impl Run<'_> {
         };
         let mut agreed = match self.position(id) {
             Some(at) => {
-                let c = &self.everyone.running[at];
+                let c = &self.running[at];
                 Agreed {
                     fee: c.fee,
-                    due: c.due,
+                    due: c.progress.maintenance_due,
                     order: c.order.clone(),
                     began: c.start.unwrap_or(self.first),
                     minimum: c.minimum,

@@ -1,9 +1,10 @@
 //! However many are read at once, the journal and all else is the same; and the same is credited as when
 //! everyone is settled and posted alone.
 
-use super::{Everyone, Owing, settle_in_pages};
+use super::{Everyone, settle_in_pages};
 use crate::book::Book;
 use crate::bulk::pending::{self, What};
+use crate::bulk::progress::Rewriting;
 use crate::contract::Contract;
 use crate::fpps_pay::{Means, note_capital};
 use crate::metered::Metered;
@@ -17,7 +18,7 @@ use gruve_store::{Row, Store, Tx, laws, params, transact};
 use gruve_units::{
     AccountId, Accrual, Amount, Asset, Bps, ContractId, EpochNumber, Hashrate, LaneId, Timestamp,
 };
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 const ASSETS: [Asset; 2] = [Asset::Btc, Asset::Doge];
 const NOW: Timestamp = Timestamp(77);
@@ -142,8 +143,11 @@ async fn earn(tx: &mut Tx, w: &World, all: &[Beneficiary], seed: u64) {
 }
 
 /// Everything that a settlement changes, but the journal.
-async fn books(tx: &mut Tx, running: &[Owing]) -> Vec<String> {
-    let mut shown: Vec<String> = running.iter().map(|c| format!("{} {:?}", c.id, c.due)).collect();
+async fn books(tx: &mut Tx) -> Vec<String> {
+    let running = Contract::running(tx, &lane()).await.unwrap();
+    assert!(running.len() < 9 && running.len() > crate::pages::ROWS as usize);
+    let show = |c: &Contract| format!("{} {:?}", c.id, c.maintenance_due);
+    let mut shown: Vec<String> = running.iter().map(show).collect();
     let ended = "SELECT id, maintenance_due FROM market_contracts
         WHERE state NOT IN ('starting', 'active') ORDER BY id";
     let metered = "SELECT id, maintenance_due FROM market_metered ORDER BY id";
@@ -202,8 +206,7 @@ async fn one_by_one(
     tx: &mut Tx,
     w: &World,
     to: EpochNumber,
-    running: &mut [Owing],
-    waiting: &BTreeSet<ContractId>,
+    waiting: Option<ContractId>,
     all: &[Beneficiary],
 ) {
     let config = w.market.lane(&lane()).unwrap();
@@ -219,7 +222,7 @@ async fn one_by_one(
     for who in all {
         let (mut fee, mut due, mut order, mut began) = (Bps::ZERO, Accrual::ZERO, vec![], first);
         if let Beneficiary::Contract(id) | Beneficiary::Fpps(id) = who {
-            if waiting.contains(id) {
+            if waiting == Some(*id) {
                 continue;
             }
             (fee, due, order, began) = terms_of(tx, *id).await;
@@ -244,9 +247,7 @@ async fn one_by_one(
         }
         let carry = take_maintenance(&mut parts, due, &order).unwrap();
         if let (Beneficiary::Contract(id) | Beneficiary::Fpps(id), Some(carry)) = (who, carry) {
-            if let Some(c) = running.iter_mut().find(|c| c.id == *id) {
-                c.due = carry;
-            }
+            set_due(tx, *id, carry).await;
             for table in [LEASES, METERED] {
                 tx.execute(table, &params![*id, carry]).await.unwrap();
             }
@@ -262,6 +263,25 @@ async fn one_by_one(
 
 const LEASES: &str = "UPDATE market_contracts SET maintenance_due = $2 WHERE id = $1";
 const METERED: &str = "UPDATE market_metered SET maintenance_due = $2 WHERE id = $1";
+
+/// Notes what a contract owes, if it runs.
+async fn set_due(tx: &mut Tx, id: ContractId, due: Accrual) {
+    let mut progress = Rewriting::of(&lane());
+    while let Some(mut p) = progress.next(tx).await.unwrap() {
+        if p.contract == id {
+            p.maintenance_due = due;
+        }
+        progress.push(tx, p).await.unwrap();
+    }
+    progress.finish(tx).await.unwrap();
+}
+
+/// A due in dollars that has no price.
+async fn wait(tx: &mut Tx, id: ContractId, epoch: EpochNumber) {
+    let one = Accrual::from_minor(1).unwrap();
+    let due = params![id, epoch, lane(), NOW, one, one].to_vec();
+    tx.execute_many(&crate::bulk::sql::INSERT_USD_DUES, due).await.unwrap();
+}
 
 /// Fee, maintenance due, what it is taken from, and the first epoch.
 async fn terms_of(tx: &mut Tx, id: ContractId) -> (Bps, Accrual, Vec<(Asset, u64)>, EpochNumber) {
@@ -314,25 +334,18 @@ async fn pages_change_nothing_and_everyone_alone_gets_the_same(store: Store) {
     let config = w.market.lane(&lane()).unwrap();
     let mut entries = 0;
     for seed in 0..6_u64 {
-        let waiting: BTreeSet<ContractId> =
-            all.iter().filter_map(|who| super::contract_of(*who)).take(1).collect();
+        let waiting = all.iter().find_map(|who| super::contract_of(*who));
         let (mut expected, mut journal) = (None, None);
         // Alone first, then by pages of one, two and three.
         for rows in [0, 1, 2, 3] {
             let mut tx = w.store.begin().await.unwrap();
-            let running = Contract::running(&mut tx, &lane()).await.unwrap();
-            let mut running: Vec<Owing> = running.iter().map(|c| Owing::of(c, None)).collect();
-            assert!(running.len() < 9 && !running.is_empty());
+            wait(&mut tx, waiting.unwrap(), to).await;
             earn(&mut tx, &w, &all, seed).await;
             if rows == 0 {
-                one_by_one(&mut tx, &w, to, &mut running, &waiting, &all).await;
+                one_by_one(&mut tx, &w, to, waiting, &all).await;
             } else {
                 let agreed_fees = agreed_fees();
-                let everyone = Everyone {
-                    running: &mut running,
-                    waiting: &waiting,
-                    agreed_fees: &agreed_fees,
-                };
+                let everyone = Everyone { waiting_since: Some(to), agreed_fees: &agreed_fees };
                 settle_in_pages(&mut tx, config, to, everyone, NOW, rows).await.unwrap();
                 let head = head(&mut tx).await;
                 assert_eq!(*journal.get_or_insert(head), head, "pages of {rows}, seed {seed}");
@@ -341,7 +354,7 @@ async fn pages_change_nothing_and_everyone_alone_gets_the_same(store: Store) {
                 let row = tx.fetch_one(sql, &[]).await.unwrap();
                 entries = entries.max(row.get::<i64>("n").unwrap());
             }
-            let books = books(&mut tx, &running).await;
+            let books = books(&mut tx).await;
             for book in config.books() {
                 let left = pending::all(&mut tx, &lane(), book.asset).await.unwrap();
                 assert!(left.is_empty(), "{left:?} is still pending");
