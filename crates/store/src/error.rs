@@ -169,16 +169,28 @@ pub(crate) fn sort(engine: Engine, error: sqlx::Error) -> StoreError {
             Engine::Postgres => sort_postgres(e.as_ref()),
         },
         sqlx::Error::RowNotFound => StoreError::NoRow,
-        sqlx::Error::PoolTimedOut => StoreError::Unavailable(
-            "no connection came in time: the server does not answer or has no more to give, or \
-             transactions are held too long"
-                .to_owned(),
-        ),
+        sqlx::Error::PoolTimedOut => no_place(engine),
         e @ (sqlx::Error::Io(_)
         | sqlx::Error::Tls(_)
         | sqlx::Error::PoolClosed
         | sqlx::Error::WorkerCrashed) => StoreError::Unavailable(e.to_string()),
         e => StoreError::Broken { engine, message: e.to_string() },
+    }
+}
+
+/// No connection came within the time. A file always answers: there only transactions of this process can be in the way. Of
+/// a server it cannot be told whether it is gone or all connections to it are held.
+fn no_place(engine: Engine) -> StoreError {
+    match engine {
+        Engine::Sqlite => StoreError::Busy(
+            "other transactions of this process have held the file, or every place to read it, for too long"
+                .to_owned(),
+        ),
+        Engine::Postgres => StoreError::Unavailable(
+            "no connection came in time: the server does not answer or has no more to give, or transactions are \
+             held too long"
+                .to_owned(),
+        ),
     }
 }
 

@@ -466,12 +466,50 @@ async fn many_rows_are_written_all_or_none(store: Store) {
     assert_eq!(count(&store).await, 0);
 }
 
+/// A store of the same engine with one place for reading and little patience.
+async fn impatient(store: &Store) -> (Store, testing::TestDir) {
+    let dir = testing::TestDir::new();
+    let url = match store.engine() {
+        Engine::Sqlite => format!("sqlite:{}", dir.path().join("own.db").display()),
+        Engine::Postgres => testing::postgres_url(),
+    };
+    let wait_max = Duration::from_millis(500);
+    let options = gruve_store::OpenOptions { connections_max: 1, schema: None, wait_max };
+    (Store::open_with(&url, options).await.unwrap(), dir)
+}
+
+async fn who_waits_too_long_for_a_place_is_told_what_is_in_the_way(store: Store) {
+    let (own, _dir) = impatient(&store).await;
+    let held = own.begin().await.unwrap();
+    let written = own.begin().await.map(drop).unwrap_err();
+    drop(held);
+    let held = own.read().await.unwrap();
+    let read = own.read().await.map(drop).unwrap_err();
+    drop(held);
+    for told in [written, read] {
+        assert_eq!(told.blame(), Blame::Transient, "{told}");
+        let names_a_server = told.to_string().contains("server");
+        match store.engine() {
+            Engine::Sqlite => {
+                assert!(matches!(told, StoreError::Busy(_)) && !names_a_server, "{told}")
+            }
+            // A server may as well be gone: both are said.
+            Engine::Postgres => {
+                assert!(matches!(told, StoreError::Unavailable(_)) && names_a_server, "{told}");
+                assert!(told.to_string().contains("transactions are held"), "{told}");
+            }
+        }
+    }
+    own.close().await;
+}
+
 laws! { many_rows: [
     many_rows_are_written_changed_and_found_with_one_statement,
     many_rows_are_written_all_or_none,
 ] }
 
 laws! { transactions: [
+    who_waits_too_long_for_a_place_is_told_what_is_in_the_way,
     values_come_back_as_they_went_in,
     who_has_a_table_alone_is_not_undone_by_others,
     a_missing_row_or_column_or_another_kind_is_told,

@@ -1,6 +1,6 @@
 //! What can go wrong in this room, and whose it is.
 
-use crate::{KeyError, Method, PayoutState, SeedError, TransactionError};
+use crate::{KeyError, Method, PayoutState, REQUEST_KEY_BYTES_MAX, SeedError, TransactionError};
 use gruve_chain::eth::{EthAddress, EthAddressError};
 use gruve_chain::{AddressError, NodeError};
 use gruve_ledger::LedgerError;
@@ -130,6 +130,12 @@ pub enum TreasuryError {
     /// The same request key came with another request.
     #[error("this request key was used before for another payout")]
     KeyReused,
+    /// A request key of more bytes than are kept.
+    #[error("a request key has at most {most} bytes, this one has {bytes}", most = REQUEST_KEY_BYTES_MAX)]
+    KeyTooLong {
+        /// How many it has.
+        bytes: usize,
+    },
     /// No such invoice of this account.
     #[error("there is no such invoice")]
     NoInvoice,
@@ -236,6 +242,7 @@ impl Blamed for TreasuryError {
             | TreasuryError::TooMany { .. }
             | TreasuryError::BegunOften { .. }
             | TreasuryError::KeyReused
+            | TreasuryError::KeyTooLong { .. }
             | TreasuryError::NoPayout
             | TreasuryError::NoInvoice
             | TreasuryError::Closed

@@ -125,6 +125,7 @@ pub use orders::{ExternalSigner, Order, Outcome, SignerDoor, SignerWord};
 pub use payer::{Payer, PayerProgress};
 pub use payments::{Method, PayInFor, Payment, TakenBack};
 pub use payout::{NewPayout, Payout, PayoutQuote, PayoutState, PayoutTerms, PlacedPayout};
+pub use payouts::REQUEST_KEY_BYTES_MAX;
 pub use remote::{
     BtcPayConfig, Heard, Polled, Secret, ServiceComparison, ServicesCompared, StripeConfig,
 };

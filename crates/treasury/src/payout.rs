@@ -120,7 +120,7 @@ pub struct NewPayout {
     /// Where to.
     pub address: String,
     /// A key of the caller's: the same key again gives the same payout and never a second one. At
-    /// most 64 characters.
+    /// most [`crate::REQUEST_KEY_BYTES_MAX`] bytes.
     pub request_key: Option<String>,
 }
 

@@ -21,8 +21,8 @@ use gruve_units::{AccountId, Amount, Asset, PayoutId, Timestamp};
 /// Payouts one list shows at most.
 const LIST_MAX: u32 = 200;
 
-/// Bytes of a request key at most: room for two UUIDs.
-const REQUEST_KEY_BYTES_MAX: usize = 80;
+/// Bytes of a [`NewPayout::request_key`] at most: room for two UUIDs.
+pub const REQUEST_KEY_BYTES_MAX: usize = 80;
 
 /// The fee quoted is this many times what a usual payment costs now, as the network may ask more
 /// by the time the payout's turn comes.
@@ -108,7 +108,7 @@ impl Treasury {
     /// The payout that was requested before with this key, if any.
     ///
     /// # Errors
-    /// [`TreasuryError::KeyReused`] where it was another; the database's.
+    /// [`TreasuryError::KeyReused`] where it was another; [`TreasuryError::KeyTooLong`]; the database's.
     pub async fn payout_asked(&self, new: &NewPayout) -> Result<Option<PayoutId>> {
         asked_before(&mut self.0.store.read().await?, new).await
     }
@@ -120,8 +120,8 @@ impl Treasury {
     ///
     /// # Errors
     /// [`TreasuryError::Address`], [`TreasuryError::OwnAddress`], [`TreasuryError::TooSmall`], [`TreasuryError::NotPositive`],
-    /// [`TreasuryError::NoWallet`], [`TreasuryError::TooMany`], [`TreasuryError::KeyReused`], and
-    /// the ledger's insufficient funds.
+    /// [`TreasuryError::NoWallet`], [`TreasuryError::TooMany`], [`TreasuryError::KeyReused`],
+    /// [`TreasuryError::KeyTooLong`], and the ledger's insufficient funds.
     pub async fn request_payout(&self, new: NewPayout) -> Result<PayoutId> {
         let terms = self.payout_terms(&new).await?;
         let placed = transact!(self.0.store, tx -> Result<PlacedPayout> => {
@@ -137,9 +137,7 @@ impl Treasury {
     /// # Errors
     /// Those of [`Treasury::request_payout`], balance and limits apart.
     pub async fn payout_terms(&self, new: &NewPayout) -> Result<PayoutTerms> {
-        if new.request_key.as_ref().is_some_and(|k| k.len() > REQUEST_KEY_BYTES_MAX) {
-            return Err(TreasuryError::KeyReused);
-        }
+        bounded_key(new)?;
         self.terms(new.amount, &new.address).await
     }
 
@@ -439,8 +437,17 @@ fn usual_weight(wallet: &Wallet, script_len: usize) -> u64 {
     TX_FIXED_FIELD_WEIGHT + 8 + 2 + 2 * input + output_weight(script_len) + change
 }
 
+/// The request's key, if it has one.
+fn bounded_key(new: &NewPayout) -> Result<Option<&str>> {
+    let key = new.request_key.as_deref();
+    match key.map(str::len) {
+        Some(bytes) if bytes > REQUEST_KEY_BYTES_MAX => Err(TreasuryError::KeyTooLong { bytes }),
+        _ => Ok(key),
+    }
+}
+
 async fn asked_before(tx: &mut Tx, new: &NewPayout) -> Result<Option<PayoutId>> {
-    let Some(key) = new.request_key.as_deref() else { return Ok(None) };
+    let Some(key) = bounded_key(new)? else { return Ok(None) };
     let Some(row) = tx.fetch_optional(sql::PAYOUT_BY_KEY, &params![new.account, key]).await? else {
         return Ok(None);
     };

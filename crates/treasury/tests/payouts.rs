@@ -12,8 +12,10 @@ use gruve_chain::Node;
 use gruve_ledger::{AccountKind, LedgerError};
 use gruve_store::testing::run_raw;
 use gruve_store::{Engine, Store};
-use gruve_treasury::{Lock, NewPayout, PayoutState, TreasuryError};
-use gruve_units::PayoutId;
+use gruve_treasury::{
+    Lock, NewPayout, PayoutState, PlacedPayout, REQUEST_KEY_BYTES_MAX, TreasuryError,
+};
+use gruve_units::{Blame, Blamed as _, PayoutId};
 use held::{
     a_held_payout_can_be_taken_back_to_its_last_moment,
     a_held_payout_is_not_said_to_wait_for_coins_before_its_time,
@@ -32,6 +34,7 @@ gruve_store::laws! { payouts: [
     a_payout_is_paid_exactly_and_the_books_follow,
     the_amount_is_held_at_once_and_cannot_be_asked_twice,
     a_request_key_gives_the_same_payout_again,
+    a_request_key_that_is_too_long_is_told_so_by_every_way_to_ask,
     bad_requests_are_refused_with_their_reason,
     another_seed_than_the_databases_is_told_before_anything_is_done,
     a_payout_can_be_taken_back_until_it_is_signed,
@@ -133,6 +136,34 @@ async fn a_request_key_gives_the_same_payout_again(store: Store) {
     assert_eq!(house.held(1).await, 2 * COIN);
 }
 
+async fn a_request_key_that_is_too_long_is_told_so_by_every_way_to_ask(store: Store) {
+    let house = rich(store).await;
+    let new = |bytes| NewPayout {
+        account: account(1),
+        amount: sat(COIN),
+        address: stranger(1).0,
+        request_key: Some("k".repeat(bytes)),
+    };
+    let (longest, longer) = (new(REQUEST_KEY_BYTES_MAX), new(REQUEST_KEY_BYTES_MAX + 1));
+    let first = house.treasury.request_payout(longest.clone()).await.unwrap();
+    assert_eq!(house.treasury.payout_asked(&longest).await.unwrap(), Some(first));
+    let terms = house.treasury.payout_terms(&longest).await.unwrap();
+    // Who has terms of another request may still hand in this one.
+    let placed = gruve_store::transact!(house.store, tx -> Result<PlacedPayout, TreasuryError> => {
+        house.treasury.place_payout(tx, &longer, &terms, None).await
+    });
+    for told in [
+        house.treasury.request_payout(longer.clone()).await.unwrap_err(),
+        house.treasury.payout_asked(&longer).await.unwrap_err(),
+        house.treasury.payout_terms(&longer).await.unwrap_err(),
+        placed.unwrap_err(),
+    ] {
+        assert!(matches!(told, TreasuryError::KeyTooLong { bytes: 81 }), "{told}");
+        assert_eq!(told.blame(), Blame::Rejected);
+    }
+    assert_eq!(house.held(1).await, COIN);
+}
+
 async fn bad_requests_are_refused_with_their_reason(store: Store) {
     let house = rich(store).await;
     let ask = |minor, address: &str| {
@@ -177,13 +208,6 @@ async fn bad_requests_are_refused_with_their_reason(store: Store) {
     // A pay-in address is its customer's to be paid at.
     let invoice = house.invoice(2, COIN, gruve_treasury::Purpose::TopUp).await;
     house.request(1, COIN, &invoice.address).await.unwrap();
-    let long_key = NewPayout {
-        account: account(1),
-        amount: sat(COIN),
-        address,
-        request_key: Some("k".repeat(200)),
-    };
-    assert!(house.treasury.request_payout(long_key).await.is_err());
     let strangers = house.treasury.cancel_payout(account(2), PayoutId::from_bytes([1; 16])).await;
     assert!(matches!(strangers, Err(TreasuryError::NoPayout)));
 }

@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 /// Every failure's word: they stay, and docs/api.md says what each means.
-pub(crate) const KINDS: [&str; 58] = [
+pub(crate) const KINDS: [&str; 59] = [
     "account-in-use",
     "bad-request",
     "balance-too-low",
@@ -28,6 +28,7 @@ pub(crate) const KINDS: [&str; 58] = [
     "idempotency-key-done",
     "idempotency-key-reused",
     "idempotency-key-running",
+    "idempotency-key-too-long",
     "insufficient-funds",
     "invoice-closed",
     "last-owner",
@@ -226,6 +227,16 @@ impl Failure {
             "idempotency-key-reused",
             "Idempotency key reused",
             "This Idempotency-Key was used for a different request. Use a new one.".to_owned(),
+        )
+    }
+
+    /// A key of more characters than are kept: nothing was looked up by it, and nothing done.
+    pub(crate) fn key_too_long(most: usize) -> Self {
+        Self::new(
+            StatusCode::BAD_REQUEST,
+            "idempotency-key-too-long",
+            "Idempotency key too long",
+            format!("An Idempotency-Key has {most} characters at most. Nothing was done."),
         )
     }
 

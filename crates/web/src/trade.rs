@@ -9,7 +9,7 @@ use gruve_market::metered::{MeteredState, MeteredView, Started};
 use gruve_market::statement::Statement;
 use gruve_market::{Cancelled, Choice, ContractView, MarketError, SignedTerms};
 use gruve_store::{StoreError, params, statements, transact};
-use gruve_treasury::{Invoice, Method, NewInvoice, Purpose, TreasuryError};
+use gruve_treasury::{Invoice, Method, NewInvoice, Purpose, REQUEST_KEY_BYTES_MAX, TreasuryError};
 use gruve_units::{AccountId, Amount, Blame, Blamed, ContractId, EpochNumber, InvoiceId, QuoteId};
 use std::time::Duration;
 
@@ -336,6 +336,7 @@ pub(crate) fn treasury_failure(e: &TreasuryError) -> Failure {
             Failure::too_many(text())
         }
         TreasuryError::KeyReused => Failure::key_reused(),
+        TreasuryError::KeyTooLong { .. } => Failure::key_too_long(REQUEST_KEY_BYTES_MAX),
         other => Failure::of(other),
     }
 }

@@ -136,6 +136,15 @@ async fn what_cannot_be_read_is_refused_with_a_reason() {
     let key = [("idempotency-key", "with space")];
     let refused = me.send_with("POST", payouts, Some(pay("BTC", "1", &to)), &key).await;
     assert_problem(&refused, bad, "bad-request");
+    // Told as what it is on each call, also where no payout is asked for.
+    let long = "k".repeat(65);
+    for (path, body) in [(payouts, pay("BTC", "1", &to)), (quotes, json!({}))] {
+        let refused = me.send_with("POST", path, Some(body), &[("idempotency-key", &long)]).await;
+        assert_problem(&refused, bad, "idempotency-key-too-long");
+    }
+    let longest = [("idempotency-key", &long[1..])];
+    let taken = me.send_with("POST", payouts, Some(pay("BTC", "1", &to)), &longest).await;
+    assert_problem(&taken, no, "insufficient-funds");
 
     let big = json!({ "login": "x".repeat(20_000), "password": "y" });
     let big = me.post("/api/v1/sessions", big).await;

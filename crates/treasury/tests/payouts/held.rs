@@ -1,7 +1,6 @@
 //! Payouts that wait because they go where nothing of their account has gone before.
 
 use super::*;
-use gruve_treasury::PlacedPayout;
 use gruve_units::{Clock as _, Timestamp};
 
 const DAY: Duration = Duration::from_secs(86_400);

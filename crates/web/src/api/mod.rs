@@ -42,16 +42,19 @@ pub(crate) use forms::{Hex, Money, Rate, Time, amount, hexed, rate, time};
 
 use crate::failure::Failure;
 use axum::http::HeaderMap;
+use gruve_treasury::REQUEST_KEY_BYTES_MAX;
 
-/// Longest idempotency key, as the treasury stores it.
+/// Longest idempotency key: what is promised to programs, whatever more the rooms below would keep.
 const KEY_CHARS_MAX: usize = 64;
+const _: () = assert!(KEY_CHARS_MAX <= REQUEST_KEY_BYTES_MAX, "the treasury keeps every key taken");
 
 /// The key by which a client makes a request safe to repeat; 1 to 64 visible ASCII characters.
 pub(crate) fn idempotency_key(text: Option<&str>) -> Result<Option<String>, Failure> {
     let Some(key) = text else { return Ok(None) };
-    let fine =
-        (1..=KEY_CHARS_MAX).contains(&key.len()) && key.bytes().all(|b| b.is_ascii_graphic());
-    if !fine {
+    if key.len() > KEY_CHARS_MAX {
+        return Err(Failure::key_too_long(KEY_CHARS_MAX));
+    }
+    if key.is_empty() || !key.bytes().all(|b| b.is_ascii_graphic()) {
         return Err(Failure::bad_request(
             "The Idempotency-Key must be 1 to 64 visible ASCII characters.",
         ));
