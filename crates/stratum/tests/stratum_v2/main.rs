@@ -24,6 +24,7 @@ mod tcp;
 #[allow(dead_code)]
 #[path = "../stratum_v1/two_chains.rs"]
 mod two_chains;
+mod unusual;
 mod vardiff;
 
 /// What that node asks its tests for.

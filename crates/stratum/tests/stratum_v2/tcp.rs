@@ -3,7 +3,8 @@
 
 use crate::client::*;
 use crate::node::{FakeNode, House, all_records, gateway_options, soon};
-use crate::proxy::Proxy;
+use crate::proxy::{Proxy, ROLLED};
+use crate::shares::extended;
 use gruve_sharelog::Record;
 use gruve_stratum::proxy::TrustedNetworks;
 use gruve_stratum::v2::{AuthorityKey, NoiseServer};
@@ -259,6 +260,40 @@ async fn behind_a_trusted_proxy_a_v2_client_is_where_the_header_says() {
     bare.write_all(&[5; 64]).await.unwrap();
     closes(&mut bare).await;
     client.mines(&mut proxy, 1 << 20).await;
+}
+
+#[tokio::test]
+async fn what_shares_are_refused_for_is_counted_under_the_names_that_v1_has() {
+    let dir = tempfile::tempdir().unwrap();
+    let (house, address, key) = open(dir.path());
+    let (mut client, mut proxy) = Client::working(address, &key).await;
+    let work = proxy.active(1);
+    let good = proxy.mine(1, 1, 0).0;
+    client.say(&good).await;
+    assert_eq!(client.hear().await.word(), "accepted");
+    let mut late = work.clone();
+    late.ntime += limits::NTIME_AHEAD_OF_CLOCK_MAX + limits::NTIME_AHEAD_OF_JOB_MAX;
+    for (name, frame) in [
+        ("ntime", late.submit(1, 0).0),
+        ("duplicate", good),
+        ("unknown_job", extended(1, work.job + 1, 2, &ROLLED)),
+        ("malformed", extended(1, work.job, 3, &ROLLED[..7])),
+    ] {
+        let count = |figures: &gruve_stratum::GatewayFigures| {
+            figures.refused.iter().find(|(own, _)| *own == name).unwrap().1
+        };
+        assert_eq!(count(&house.gateway.figures()), 0, "{name}");
+        client.say(&frame).await;
+        assert_eq!(client.hear().await.word(), "refused");
+        let counted = async {
+            while count(&house.gateway.figures()) == 0 {
+                tokio::task::yield_now().await;
+            }
+        };
+        soon(counted).await;
+    }
+    let figures = house.gateway.figures();
+    assert_eq!((figures.accepted, figures.refused.iter().map(|r| r.1).sum::<u64>()), (1, 4));
 }
 
 /// Its keys do not leave the process, so a restart cannot keep it.

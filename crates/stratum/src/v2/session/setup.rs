@@ -44,12 +44,14 @@ impl Session {
         }
         let known = REQUIRES_STANDARD_JOBS | REQUIRES_WORK_SELECTION | REQUIRES_VERSION_ROLLING;
         let unsupported = unsupported | !known;
+        // All that is known and not supported, and what else this client asked for.
+        let told = unsupported & (known | setup.flags);
         let refusal = if !setup.is_mining {
             Some((0, c::ERROR_CODE_SETUP_CONNECTION_UNSUPPORTED_PROTOCOL))
         } else if !(setup.versions.0..=setup.versions.1).contains(&VERSION) {
             Some((0, c::ERROR_CODE_SETUP_CONNECTION_PROTOCOL_VERSION_MISMATCH))
         } else if setup.flags & unsupported != 0 {
-            Some((unsupported & known, c::ERROR_CODE_SETUP_CONNECTION_UNSUPPORTED_FEATURE_FLAGS))
+            Some((told, c::ERROR_CODE_SETUP_CONNECTION_UNSUPPORTED_FEATURE_FLAGS))
         } else {
             None
         };

@@ -3,7 +3,7 @@
 use super::Session;
 use crate::protocol::{Candidate, Judged, Puzzle, Round, Solved, Step, block_in};
 use crate::seen::ShareKey;
-use crate::session::reply::NOT_OWN;
+use crate::session::reply::{NOT_OWN, NTIME_RANGE};
 use crate::session::submit::ntime_fits;
 use crate::session::{
     CloseReason, DUPLICATE, LOW, NO_SUCH_JOB, NOT_STORED, Refusal, SEALED, STALE, TOO_MANY,
@@ -24,7 +24,7 @@ const EXTRANONCE: Refusal = Refusal::new(20, m::ERROR_CODE_SUBMIT_SHARES_BAD_EXT
 const FIXED: Refusal = Refusal::new(20, m::ERROR_CODE_VERSION_ROLLING_NOT_ALLOWED);
 const VERSION: Refusal =
     Refusal::new(20, m::ERROR_CODE_SUBMIT_SHARES_INVALID_NON_ROLLABLE_VERSION_BIT);
-/// The form is wrong, or the time.
+/// The form is wrong.
 const INVALID: Refusal = Refusal::new(20, m::ERROR_CODE_SUBMIT_SHARES_INVALID_SHARE);
 
 /// What a refusal is called in V2; for the last two the specification has no name.
@@ -35,6 +35,7 @@ fn code(refusal: Refusal) -> &'static str {
         STALE | SEALED | NOT_OWN => m::ERROR_CODE_SUBMIT_SHARES_STALE_SHARE,
         DUPLICATE => m::ERROR_CODE_SUBMIT_SHARES_DUPLICATE_SHARE,
         LOW => m::ERROR_CODE_SUBMIT_SHARES_DIFFICULTY_TOO_LOW,
+        NTIME_RANGE => m::ERROR_CODE_SUBMIT_SHARES_INVALID_SHARE,
         TOO_MANY => "too-many-shares",
         NOT_STORED => "not-stored",
         Refusal { words, .. } => words,
@@ -138,7 +139,7 @@ impl Session {
         } else if is_stale {
             Err(STALE)
         } else if !ntime_fits(job, share.ntime, now) {
-            Err(INVALID)
+            Err(NTIME_RANGE)
         } else if !share.class.target().is_met_by(&solved.pow_hash) {
             Err(LOW)
         } else if given.as_ref().is_some_and(|g| g.is_full(&budget)) {
@@ -276,8 +277,8 @@ mod tests {
     #[test]
     fn every_refusal_of_a_share_has_a_code_and_no_sentence() {
         let own = [NO_CHANNEL, EXTRANONCE, FIXED, VERSION, INVALID];
-        let shared = [NO_SUCH_JOB, STALE, SEALED, NOT_OWN, DUPLICATE, LOW, TOO_MANY, NOT_STORED];
-        for refusal in own.into_iter().chain(shared) {
+        let shared = [NO_SUCH_JOB, STALE, SEALED, NOT_OWN, DUPLICATE, LOW, NTIME_RANGE];
+        for refusal in own.into_iter().chain(shared).chain([TOO_MANY, NOT_STORED]) {
             let code = code(refusal);
             let is_of_code = |c: char| c.is_ascii_lowercase() || c == '-';
             assert!(!code.is_empty() && code.chars().all(is_of_code), "{refusal:?}: {code}");
