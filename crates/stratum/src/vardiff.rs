@@ -10,6 +10,7 @@
 //! | searching | aims at four shares an interval (one in 0.75 s at least), to learn quickly |
 //! | – silence | nothing at a class for 3 s (5 s at the start): 3, 6, 12, … bits easier |
 //! | – flood | from the fourth share at a class on: three bits or more too fast, up by what that says |
+//! | – waiting | for a moment at which a harder class can be given (Ethash: the next header): by what the flood says until then |
 //! | – end | 24 shares, or 30 s and four shares: to the class of one share an interval |
 //! | settled | two running sums, one for *too fast* and one for *too slow* (Page's CUSUM): an excess of 28 shares over 2.3 times the rate wanted, or a lack of 7.2 below 0.45 times it |
 //! | – alarm | searching anew, from what came since the sum began to rise |
@@ -227,6 +228,32 @@ impl Vardiff {
             Phase::Trusted => None,
             Phase::Settled => self.watch(now),
         }?;
+        self.harder_by(bits)
+    }
+
+    /// The class to go to in place of `wanted`, a harder one that was decided and has to wait until it can be
+    /// given (Ethash: for the next header), if the flood that has come meanwhile says more than the four shares
+    /// upon which it was decided.
+    pub fn revise(&mut self, wanted: Class, now: Timestamp) -> Option<Class> {
+        self.pass(now);
+        let is_searching = matches!(self.phase, Phase::Searching { .. });
+        if !is_searching || self.here < FLOOD.0 {
+            return None;
+        }
+        self.harder_by(round(self.flood(now))).filter(|class| *class > wanted)
+    }
+
+    /// Bits by which shares come too fast for a search, measured from the first one at this class, so that the way
+    /// there does not count.
+    fn flood(&self, now: Timestamp) -> f64 {
+        let flood = Tally {
+            shares: f64::from(self.here.saturating_sub(1)),
+            seconds: now.since(self.first_here).as_secs_f64(),
+        };
+        flood.off(self.search_interval())
+    }
+
+    fn harder_by(&self, bits: i32) -> Option<Class> {
         let k = (i32::from(self.class.k()) + bits)
             .clamp(i32::from(self.range.0.k()), i32::from(self.range.1.k()));
         let class = u8::try_from(k).ok().and_then(Class::new)?;
@@ -260,12 +287,7 @@ impl Vardiff {
             self.since = now;
             return Some(-i32::from(step));
         }
-        // A flood is measured from its first share, so that the way there does not count.
-        let flood = Tally {
-            shares: f64::from(self.here - 1),
-            seconds: now.since(self.first_here).as_secs_f64(),
-        };
-        let off = flood.off(self.search_interval());
+        let off = self.flood(now);
         if self.here >= FLOOD.0 && off >= FLOOD.1 {
             return Some(round(off));
         }

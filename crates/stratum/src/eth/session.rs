@@ -85,6 +85,8 @@ pub struct EthSession {
     vardiff: Vardiff,
     /// The class to give from the next header on; see [`EthSession::want`].
     wanted: Class,
+    /// Whether the control decided that, and no wish or memory.
+    is_decided: bool,
     /// The class last given.
     told: Option<Class>,
     /// The class remembered from the last time, until it is given.
@@ -114,6 +116,7 @@ impl EthSession {
             trusted: None,
             noted: None,
             wanted: vardiff.class(),
+            is_decided: false,
             vardiff,
             rules,
             extranonce: extranonces.take(),
@@ -222,6 +225,7 @@ impl EthSession {
 
     /// Wants this class from the next header on.
     fn want(&mut self, class: Class) {
+        self.is_decided &= class == self.wanted;
         self.wanted = class;
         if self.trusted != Some(class) {
             self.trusted = None;
@@ -249,12 +253,18 @@ impl EthSession {
 
     /// Lets the difficulty control decide; what it does comes with the next header.
     fn adjust(&mut self, now: Timestamp) {
-        // While a change waits for the next header there is nothing to decide.
-        if !self.is_free()
-            && self.told == Some(self.wanted)
-            && let Some(class) = self.vardiff.decide(now)
-        {
+        let Some(told) = self.told.filter(|_| !self.is_free()) else { return };
+        let class = if self.wanted == told {
+            self.vardiff.decide(now)
+        } else if self.is_decided && self.wanted > told {
+            // Headers may be long in coming, and many shares more come meanwhile.
+            self.vardiff.revise(self.wanted, now)
+        } else {
+            None
+        };
+        if let Some(class) = class {
             self.want(class);
+            self.is_decided = true;
         }
     }
 

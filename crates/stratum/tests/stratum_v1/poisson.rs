@@ -12,22 +12,26 @@ use std::collections::VecDeque;
 /// A network on which no class of these machines is a block: class 78.
 pub(crate) const NETWORK: u32 = 0x1703_31db;
 
-/// How often the lane has another job on the same block.
-const REFRESH_SECS: f64 = 30.0;
-
 /// From the session to the machine, and until it works by it.
 const LATENCY_SECS: f64 = 0.15;
 
 /// One connection's session, and what a gateway does around it.
 pub(crate) trait Pool {
-    /// Hands in a share of a work given before, which must be accepted.
-    fn submit(&mut self, work: usize, now: Timestamp);
+    /// Hands in a share of a work given before; whether it was taken, which only a bound on memory may prevent.
+    fn submit(&mut self, work: usize, now: Timestamp) -> bool;
     /// A second has passed.
     fn tick(&mut self, now: Timestamp);
     /// The lane has another job on the same block.
     fn refresh(&mut self, now: Timestamp);
     /// The last work that was given, and its class.
     fn newest(&self) -> (usize, Class);
+    /// The connection ends, and its machine makes another: it begins at the class that was found out, as a gateway remembers it. Works
+    /// are numbered anew.
+    fn reconnect(&mut self, now: Timestamp);
+    /// How often the lane has other work.
+    fn refresh_secs(&self) -> f64 {
+        30.0
+    }
 }
 
 pub(crate) fn rules(start: Class, interval: Duration) -> SessionRules {
@@ -60,6 +64,13 @@ pub(crate) struct Machine<P> {
     coming: VecDeque<(f64, (usize, Class))>,
     pub(crate) shares: u64,
     pub(crate) changes: u32,
+    /// Nothing gets through before this; then all at once.
+    stalled_until: f64,
+    held_up: Vec<(usize, Class)>,
+    /// Hashes that it has made, and those that its shares were credited with; the sum of the squares of the latter.
+    hashed: f64,
+    credited: f64,
+    squares: f64,
 }
 
 impl<P: Pool> Machine<P> {
@@ -77,8 +88,13 @@ impl<P: Pool> Machine<P> {
             coming: VecDeque::new(),
             shares: 0,
             changes: 0,
+            stalled_until: 0.0,
+            held_up: Vec::new(),
+            hashed: 0.0,
+            credited: 0.0,
+            squares: 0.0,
         };
-        machine.refreshed = -REFRESH_SECS * machine.chance();
+        machine.refreshed = -machine.pool.refresh_secs() * machine.chance();
         machine.draw();
         machine
     }
@@ -99,9 +115,13 @@ impl<P: Pool> Machine<P> {
     pub(crate) fn run_until(&mut self, end: f64) {
         while self.now < end {
             let tick = (self.now + 1.0).floor();
-            let refresh = self.refreshed + REFRESH_SECS;
+            let refresh = self.refreshed + self.pool.refresh_secs();
             let arrives = self.coming.front().map_or(f64::INFINITY, |(at, _)| *at);
-            self.now = self.next_share.min(tick).min(refresh).min(arrives);
+            let next = self.next_share.min(tick).min(refresh).min(arrives);
+            if self.next_share.is_finite() {
+                self.hashed += self.hashes_per_second * (next - self.now);
+            }
+            self.now = next;
             let now = stamp(self.now);
             if self.now >= arrives {
                 self.work = self.coming.pop_front().unwrap().1;
@@ -111,10 +131,13 @@ impl<P: Pool> Machine<P> {
                 self.pool.refresh(now);
             } else if self.now >= self.next_share {
                 self.shares += 1;
-                self.pool.submit(self.work.0, now);
+                self.held_up.push(self.work);
                 self.draw();
             } else {
                 self.pool.tick(now);
+            }
+            if self.now >= self.stalled_until {
+                self.hand_in(now);
             }
             let last = self.coming.back().map_or(self.work, |(_, work)| *work);
             let newest = self.pool.newest();
@@ -123,6 +146,27 @@ impl<P: Pool> Machine<P> {
                 self.coming.push_back((self.now + LATENCY_SECS, newest));
             }
         }
+    }
+
+    fn hand_in(&mut self, now: Timestamp) {
+        for (work, class) in std::mem::take(&mut self.held_up) {
+            if self.pool.submit(work, now) {
+                let hashes = 2f64.powi(i32::from(class.k()));
+                self.credited += hashes;
+                self.squares += hashes * hashes;
+            }
+        }
+    }
+
+    /// Connects anew: until it has heard of work it does nothing.
+    fn reconnect(&mut self) {
+        let before = self.pool.newest().1;
+        self.pool.reconnect(stamp(self.now));
+        let newest = self.pool.newest();
+        self.changes += u32::from(newest.1 != before);
+        self.next_share = f64::INFINITY;
+        self.work = newest;
+        self.coming = [(self.now + LATENCY_SECS, newest)].into();
     }
 
     /// Bits by which the class that it was given last misses one share an interval.
@@ -198,4 +242,88 @@ pub(crate) fn changes_in_an_hour<P: Pool>(
         changes += machine.changes - before.1;
     }
     changes
+}
+
+/// Changes of class upon so many stalls: of a machine in the middle of its class nothing gets through for nine intervals, then all at
+/// once.
+pub(crate) fn changes_after_stalls<P: Pool>(
+    cases: u64,
+    connect: impl Fn(Class, Duration) -> P,
+) -> u32 {
+    let interval = Duration::from_secs(5);
+    let mut changes = 0;
+    for case in 0..cases {
+        let pool = connect(class(38), interval);
+        let mut machine = Machine::new(pool, 2f64.powi(38) / 5.0, interval, case);
+        machine.run_until(600.0);
+        if machine.pool.newest().1 != class(38) {
+            continue; // A bit off by chance, and may move now.
+        }
+        let before = machine.changes;
+        machine.stalled_until = machine.now + 45.0;
+        machine.run_until(720.0);
+        changes += machine.changes - before;
+    }
+    changes
+}
+
+/// Of so many machines that are off for five minutes and come on again on the same connection: how many are not at the easiest class
+/// at the end of the silence, and how many are more than one and a half bits off a minute after it, and two.
+pub(crate) fn off_after_silence<P: Pool>(
+    cases: u64,
+    connect: impl Fn(Class, Duration) -> P,
+) -> [u32; 3] {
+    let interval = Duration::from_secs(5);
+    let mut off = [0; 3];
+    for case in 0..cases {
+        let rate = any(case).0.clamp(1e6, 1e12);
+        let mut machine = Machine::new(connect(class(30), interval), rate, interval, case);
+        machine.run_until(180.0);
+        machine.hashes_per_second = 1e-9;
+        machine.draw();
+        machine.run_until(480.0);
+        off[0] += u32::from(machine.pool.newest().1 != class(0));
+        machine.hashes_per_second = rate;
+        machine.draw();
+        for (count, until) in off[1..].iter_mut().zip([540.0, 600.0]) {
+            machine.run_until(until);
+            *count += u32::from(machine.off().abs() > 1.5);
+        }
+    }
+    off
+}
+
+/// What becomes of a machine that connects anew again and again.
+#[derive(Debug)]
+pub(crate) struct Reconnecting {
+    /// Standard errors by which it was credited more than it has hashed.
+    pub(crate) beyond: f64,
+    /// Changes of class.
+    pub(crate) changes: u32,
+    /// How far its class was off at the end of a connection, at the most.
+    pub(crate) worst: f64,
+}
+
+/// Two hours of one that does so every so many seconds.
+pub(crate) fn reconnecting<P: Pool>(
+    every: f64,
+    connect: impl Fn(Class, Duration) -> P,
+) -> Reconnecting {
+    let interval = Duration::from_secs(5);
+    let rate = 2f64.powf(40.3);
+    let mut machine = Machine::new(connect(class(38), interval), rate, interval, every as u64);
+    machine.run_until(120.0);
+    let (from, changes) = (machine.now, machine.changes);
+    (machine.hashed, machine.credited, machine.squares) = (0.0, 0.0, 0.0);
+    let mut worst = 0.0f64;
+    while machine.now < from + 2.0 * 3600.0 {
+        machine.run_until(machine.now + every);
+        worst = worst.max(machine.off().abs());
+        machine.reconnect();
+    }
+    Reconnecting {
+        beyond: (machine.credited - machine.hashed) / machine.squares.sqrt(),
+        changes: machine.changes - changes,
+        worst,
+    }
 }

@@ -15,6 +15,10 @@ use std::sync::Arc;
 /// A V1 miner's connection: logged in, with a job.
 struct Line {
     session: Session,
+    rules: SessionRules,
+    takes_extranonces: bool,
+    /// What is remembered of its machine.
+    remembered: Option<Class>,
     work: WorkState,
     jobs: u64,
     /// The names of the works it was given.
@@ -29,28 +33,34 @@ struct Line {
 
 impl Line {
     fn connect(rules: SessionRules, takes_extranonces: bool) -> Line {
-        let start = rules.start_class;
         let now = poisson::stamp(0.0);
         let work = WorkState::of(Algorithm::Sha256d, job(1, template(1, NETWORK)));
         let mut line = Line {
-            session: Session::new(Arc::new(rules), [1, 2, 3, 4], now),
+            session: Session::new(Arc::new(rules.clone()), [1, 2, 3, 4], now),
+            newest: rules.start_class,
+            rules,
+            takes_extranonces,
+            remembered: None,
             work,
             jobs: 1,
             works: Vec::new(),
-            newest: start,
             told: None,
             shares: 0,
             round: Round::default(),
             out: Vec::new(),
         };
-        line.say(r#"{"id":1,"method":"mining.subscribe","params":["t/1"]}"#, now);
-        if takes_extranonces {
-            line.say(r#"{"id":2,"method":"mining.extranonce.subscribe","params":[]}"#, now);
-        }
-        line.say(r#"{"id":3,"method":"mining.authorize","params":["w","x"]}"#, now);
-        line.hear_work(now);
-        assert_eq!(line.works.len(), 1);
+        line.begin(now);
         line
+    }
+
+    fn begin(&mut self, now: Timestamp) {
+        self.say(r#"{"id":1,"method":"mining.subscribe","params":["t/1"]}"#, now);
+        if self.takes_extranonces {
+            self.say(r#"{"id":2,"method":"mining.extranonce.subscribe","params":[]}"#, now);
+        }
+        self.say(r#"{"id":3,"method":"mining.authorize","params":["w","x"]}"#, now);
+        self.hear_work(now);
+        assert_eq!(self.works.len(), 1);
     }
 
     fn hear_work(&mut self, now: Timestamp) {
@@ -74,7 +84,7 @@ impl Line {
         match step {
             Step::Authorize { user, password } => {
                 let who = Authorized { owner: Owner::House, machine: machine(&user) };
-                let admitted = Ok(Admitted { who, class: None });
+                let admitted = Ok(Admitted { who, class: self.remembered });
                 self.session.authorized(&admitted, &password, now, &mut self.out);
             }
             Step::Continue => self.session.settle(now, &mut self.out),
@@ -110,7 +120,7 @@ impl Line {
 }
 
 impl Pool for Line {
-    fn submit(&mut self, work: usize, now: Timestamp) {
+    fn submit(&mut self, work: usize, now: Timestamp) -> bool {
         self.shares += 1;
         let (name, extranonce, ntime) = (&self.works[work], self.shares, crate::jobs::NTIME);
         let line = format!(
@@ -119,6 +129,7 @@ impl Pool for Line {
         let (before, _) = self.session.counts();
         self.say(&line, now);
         assert_eq!(self.session.counts(), (before + 1, 0));
+        true
     }
 
     fn tick(&mut self, now: Timestamp) {
@@ -134,6 +145,13 @@ impl Pool for Line {
 
     fn newest(&self) -> (usize, Class) {
         (self.works.len() - 1, self.newest)
+    }
+
+    fn reconnect(&mut self, now: Timestamp) {
+        self.session.found(true, &mut |_, class| self.remembered = Some(class));
+        self.session = Session::new(Arc::new(self.rules.clone()), [1, 2, 3, 4], now);
+        (self.works, self.told) = (Vec::new(), None);
+        self.begin(now);
     }
 }
 
@@ -170,5 +188,34 @@ fn a_steady_machine_behind_a_session_stays_in_its_class() {
     for connect in [with_extranonces as fn(_, _) -> _, without] {
         let changes = poisson::changes_in_an_hour(25, connect);
         assert!(changes <= 12, "{changes} changes in 25 machine hours");
+    }
+}
+
+#[test]
+fn shares_held_up_on_a_line_and_then_read_at_once_change_hardly_anything() {
+    for connect in [with_extranonces as fn(_, _) -> _, without] {
+        let changes = poisson::changes_after_stalls(60, connect);
+        assert!(changes <= 3, "{changes} changes in 60 stalls");
+    }
+}
+
+#[test]
+fn a_machine_that_was_off_is_at_the_easiest_class_and_has_its_own_again_a_minute_after_it_is_on() {
+    for connect in [with_extranonces as fn(_, _) -> _, without] {
+        let off = poisson::off_after_silence(60, connect);
+        assert_eq!(off[0], 0, "eased as far as may be");
+        assert!(off[2] <= 2, "{off:?} of 60");
+        assert!(off[1] <= 6, "{off:?} of 60");
+    }
+}
+
+#[test]
+fn who_connects_anew_again_and_again_is_credited_what_it_hashes_and_keeps_its_class() {
+    for connect in [with_extranonces as fn(_, _) -> _, without] {
+        for every in [20.0, 45.0, 90.0, 600.0] {
+            let seen = poisson::reconnecting(every, connect);
+            assert!(seen.beyond.abs() <= 4.0, "every {every} s: {seen:?}");
+            assert!(seen.changes <= 16 && seen.worst <= 4.0, "every {every} s: {seen:?}");
+        }
     }
 }

@@ -11,6 +11,7 @@ use gruve_units::{Class, Duration, Timestamp};
 /// A client's connection with one channel.
 struct Line {
     wire: Wire,
+    rules: SessionRules,
     channel: u32,
     is_standard: bool,
     jobs: u64,
@@ -26,13 +27,9 @@ struct Line {
 impl Line {
     fn connect(rules: SessionRules, is_standard: bool) -> Line {
         let start = rules.start_class;
-        let mut wire = Wire::with(rules);
-        wire.now = poisson::stamp(0.0);
-        let flags = if is_standard { REQUIRES_STANDARD_JOBS } else { REQUIRES_VERSION_ROLLING };
-        wire.say(&setup(flags));
-        wire.give(job(1, template(1, NETWORK)));
         let mut line = Line {
-            wire,
+            wire: Wire::with(rules.clone()),
+            rules,
             channel: 0,
             is_standard,
             jobs: 1,
@@ -42,28 +39,38 @@ impl Line {
             told: start,
             shares: 0,
         };
-        let open = if is_standard {
+        line.begin(poisson::stamp(0.0));
+        line
+    }
+
+    fn begin(&mut self, now: Timestamp) {
+        self.wire.now = now;
+        let flags =
+            if self.is_standard { REQUIRES_STANDARD_JOBS } else { REQUIRES_VERSION_ROLLING };
+        self.wire.say(&setup(flags));
+        self.wire.give(job(self.jobs, template(1, NETWORK)));
+        let open = if self.is_standard {
             open_standard(1, "alice.rig", 0.0)
         } else {
             open_extended(1, "alice.rig", 0.0, 0)
         };
-        let heard = line.wire.say(&open);
-        line.channel = match &heard[0] {
-            Heard::Standard(open) => open.channel_id,
-            Heard::Extended(open) => open.channel_id,
+        let heard = self.wire.say(&open);
+        let target = match &heard[0] {
+            Heard::Standard(open) => (open.channel_id, open.target.to_array()),
+            Heard::Extended(open) => (open.channel_id, open.target.to_array()),
             other => panic!("{other:?}"),
         };
-        line.read(heard);
-        assert_eq!(line.works.len(), 1);
-        line
+        self.channel = target.0;
+        self.told = class_of(target.1);
+        self.read(heard);
+        assert_eq!(self.works.len(), 1);
     }
 
     fn read(&mut self, heard: Vec<Heard>) {
         for one in heard {
             match one {
                 Heard::Target(target) => {
-                    let told = target.maximum_target.to_array();
-                    self.told = (0..=78).map(class).find(|c| target_bytes(c.k()) == told).unwrap();
+                    self.told = class_of(target.maximum_target.to_array());
                 }
                 Heard::ExtendedJob(job) => self.take(job.job_id, job.is_future()),
                 Heard::Job(job) => self.take(job.job_id, job.min_ntime.as_ref().is_none()),
@@ -85,8 +92,13 @@ impl Line {
     }
 }
 
+/// The class of this target.
+fn class_of(target: [u8; 32]) -> Class {
+    (0..=78).map(class).find(|c| target_bytes(c.k()) == target).unwrap()
+}
+
 impl Pool for Line {
-    fn submit(&mut self, work: usize, now: Timestamp) {
+    fn submit(&mut self, work: usize, now: Timestamp) -> bool {
         self.shares += 1;
         let (channel, number, nonce) = (self.channel, self.works[work], self.shares);
         let frame = if self.is_standard {
@@ -95,6 +107,7 @@ impl Pool for Line {
             shares::extended(channel, number, nonce, &[7; 8])
         };
         let session = &mut self.wire.session;
+        let (before, _) = session.counts();
         let (mut round, mut out) = (Round::default(), Vec::new());
         let (part, _, step) = round.receive(session, &frame, now);
         assert!(matches!(step, Step::Continue));
@@ -104,7 +117,8 @@ impl Pool for Line {
         round.answer(session, part, &[judged.verdict], &mut out);
         session.settle(now, &mut out);
         self.read(hear(&out));
-        assert_eq!(self.wire.session.counts(), (u64::from(self.shares), 0));
+        assert_eq!(self.wire.session.counts(), (before + 1, 0));
+        true
     }
 
     fn tick(&mut self, now: Timestamp) {
@@ -122,6 +136,15 @@ impl Pool for Line {
 
     fn newest(&self) -> (usize, Class) {
         (self.works.len() - 1, self.newest)
+    }
+
+    fn reconnect(&mut self, now: Timestamp) {
+        let mut found = self.wire.last_class;
+        self.wire.session.found(true, &mut |_, class| found = Some(class));
+        self.wire = Wire::with(self.rules.clone());
+        self.wire.last_class = found;
+        self.works.clear();
+        self.begin(now);
     }
 }
 
@@ -158,5 +181,34 @@ fn a_steady_machine_behind_a_channel_stays_in_its_class() {
     for connect in [standard as fn(_, _) -> _, extended] {
         let changes = poisson::changes_in_an_hour(25, connect);
         assert!(changes <= 12, "{changes} changes in 25 machine hours");
+    }
+}
+
+#[test]
+fn shares_held_up_on_a_line_and_then_read_at_once_change_hardly_anything() {
+    for connect in [standard as fn(_, _) -> _, extended] {
+        let changes = poisson::changes_after_stalls(60, connect);
+        assert!(changes <= 3, "{changes} changes in 60 stalls");
+    }
+}
+
+#[test]
+fn a_machine_that_was_off_is_at_the_easiest_class_and_has_its_own_again_a_minute_after_it_is_on() {
+    for connect in [standard as fn(_, _) -> _, extended] {
+        let off = poisson::off_after_silence(60, connect);
+        assert_eq!(off[0], 0, "eased as far as may be");
+        assert!(off[2] <= 2, "{off:?} of 60");
+        assert!(off[1] <= 6, "{off:?} of 60");
+    }
+}
+
+#[test]
+fn who_connects_anew_again_and_again_is_credited_what_it_hashes_and_keeps_its_class() {
+    for connect in [standard as fn(_, _) -> _, extended] {
+        for every in [20.0, 45.0, 90.0, 600.0] {
+            let seen = poisson::reconnecting(every, connect);
+            assert!(seen.beyond.abs() <= 4.0, "every {every} s: {seen:?}");
+            assert!(seen.changes <= 16 && seen.worst <= 4.0, "every {every} s: {seen:?}");
+        }
     }
 }
