@@ -85,6 +85,13 @@ impl Default for CallPace {
     }
 }
 
+impl CallPace {
+    /// How often pages are looked at in an account's name: a thousand at once, then twenty a second. A page that is in view
+    /// refreshes itself once a second at the most, so that is a room of people with twenty pages open on screens; and the
+    /// dearest page, an overview of two hundred contracts, may take 50 ms, so that no account keeps more than one core busy.
+    pub const PAGES: CallPace = CallPace { at_once: 1_000, interval: Duration::from_millis(50) };
+}
+
 impl<K: Ord> Pace<K> {
     pub(crate) const fn new(at_once: u32, interval: Duration) -> Pace<K> {
         Pace { at_once, interval, worked_off: Mutex::new(BTreeMap::new()) }

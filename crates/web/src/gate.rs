@@ -187,6 +187,14 @@ pub(crate) async fn visitor(
         }
         _ => {}
     }
+    if let Some(refused) = looked_too_often(&state, &visitor, req.method()) {
+        let mut response = refused.into_response();
+        if let Some(language) = language {
+            response.extensions_mut().insert(OfAccount(language));
+        }
+        response.extensions_mut().insert(visitor);
+        return Ok(response);
+    }
     visitor.changes = state.pulse().count();
     req.extensions_mut().insert(visitor.clone());
     let is_lane =
@@ -212,6 +220,16 @@ pub(crate) async fn visitor(
         response.headers_mut().append(header::SET_COOKIE, cookie);
     }
     Ok(response)
+}
+
+/// Refuses a page to an account that has looked at very many. Forms have a pace of their own; the public record's files, of which a check
+/// reads hundreds, cost what everybody's do.
+fn looked_too_often(state: &AppState, visitor: &Visitor, method: &Method) -> Option<Failure> {
+    let is_page = method != Method::POST && !visitor.path.starts_with("/record/");
+    let account = visitor.account.filter(|_| is_page)?;
+    let wait = state.pages().count(account, state.now()).err()?;
+    let detail = "Very many pages were asked for from this account just now. Try again shortly.";
+    Some(Failure::too_many(detail).after(Some(whole_seconds(wait))))
 }
 
 /// Lets in who is signed in; others are led to the sign-in page and back.

@@ -179,6 +179,8 @@ pub struct WebConfig {
     /// none.
     pub are_metrics_elsewhere: bool,
     /// How long an invoice stays open; an hour when zero.
+    /// Bounds of the pages that are looked at in an account's name; nothing is [`CallPace::PAGES`].
+    pub pages: Option<CallPace>,
     pub invoice_ttl: Duration,
     /// By which rules coins pay what is priced in another currency; without them they do not.
     pub conversion: Option<crate::ConversionRules>,
@@ -236,6 +238,7 @@ struct Inner {
 /// What came of name and password.
 pub(crate) enum SignedIn {
     /// A session.
+    pages: Pace<AccountId>,
     Yes(Opened),
     /// They are right, and a code is asked for besides.
     CodeNeeded(Ticket),
@@ -269,6 +272,8 @@ impl AppState {
             pulse,
             metrics,
             event_places,
+        let pages = config.pages.unwrap_or(CallPace::PAGES);
+        let pages = Pace::new(pages.at_once, pages.interval);
             records,
             estimates,
             shared,
@@ -280,6 +285,7 @@ impl AppState {
     }
 
     /// How often accounts call the API.
+            pages,
     pub(crate) fn calls(&self) -> &Pace<AccountId> {
         &self.0.calls
     }
@@ -296,6 +302,11 @@ impl AppState {
     }
 
     /// Pages that many refresh at once.
+    /// How often pages are looked at in accounts' names. Apart from forms: who looks too often can still end a session.
+    pub(crate) fn pages(&self) -> &Pace<AccountId> {
+        &self.0.pages
+    }
+
     pub(crate) fn shared(&self) -> &Shared {
         &self.0.shared
     }

@@ -9,6 +9,8 @@ use axum::http::{Method, Request, StatusCode, header};
 use gruve_web::{Access, WebConfig, routes};
 use house::House;
 use house::browser::{Browser, Program, ask};
+use hyper::service::Service as _;
+use hyper_util::service::TowerToHyperService;
 
 /// A path in which every name stands for something that does not exist.
 fn filled(path: &str) -> String {
@@ -417,4 +419,76 @@ async fn an_account_sends_so_many_forms_apart_from_its_calls_and_others_forms_co
     assert_eq!(sent.status, StatusCode::UNPROCESSABLE_ENTITY, "another account: {}", sent.body);
     house.clock.advance(Duration::from_secs(10));
     assert_eq!(kari.post("/withdraw", &wish).await.status, StatusCode::UNPROCESSABLE_ENTITY);
+}
+
+#[tokio::test]
+async fn an_account_looks_at_so_many_pages_and_still_calls_signs_out_and_hears_of_changes() {
+    use gruve_units::Duration;
+    let pages = gruve_web::CallPace { at_once: 5, interval: Duration::from_secs(10) };
+    let house = House::with(WebConfig { pages: Some(pages), ..WebConfig::default() }).await;
+    let program = Program::signed_up(&house.app, "kari").await;
+    let mut kari = Browser::new(&house.app);
+    kari.cookies.insert("gruve".to_owned(), program.token.clone().unwrap());
+    let mut ola = Browser::new(&house.app);
+    ola.sign_up("ola").await;
+    // Whatever she looks at counts, also what everybody may see, what is not there and what she may not have.
+    let looks = ["/account", "/plans", "/nowhere", "/console", "/account"];
+    let page = kari.get(looks[0]).await;
+    let (csrf, sheet) = (page.field("csrf"), page.body.find("/assets/").unwrap());
+    let sheet = page.body[sheet..].split('"').next().unwrap();
+    for path in &looks[1..] {
+        assert_ne!(kari.get(path).await.status, StatusCode::TOO_MANY_REQUESTS, "{path}");
+    }
+    for path in looks {
+        let refused = kari.get(path).await;
+        assert_eq!(refused.status, StatusCode::TOO_MANY_REQUESTS, "{path}");
+        assert_eq!(refused.header("retry-after"), "10", "{path}");
+        assert!(refused.header("content-type").starts_with("text/html"), "{path}");
+        assert!(refused.body.contains("Very many pages were asked for"), "{}", refused.body);
+        assert!(refused.body.contains("kari"), "it is still her session: {}", refused.body);
+    }
+    kari.cookies.insert("gruve-language".to_owned(), "nb".to_owned());
+    assert!(kari.get("/account").await.body.contains("Svært mange sider er hentet"));
+    // What pages are made of and what tells them of changes has bounds of its own, and so have calls and forms.
+    assert_eq!(kari.get(sheet).await.status, StatusCode::OK);
+    assert_eq!(kari.get("/record/data/00").await.status, StatusCode::NOT_FOUND);
+    let request = Request::get("/events").header("host", "gruve.test");
+    let request = request.header("cookie", format!("gruve={}", program.token.clone().unwrap()));
+    let service = TowerToHyperService::new(house.app.clone());
+    let events = service.call(request.body(Body::empty()).unwrap()).await.unwrap();
+    assert_eq!(events.status(), StatusCode::OK);
+    assert_eq!(program.get("/api/v1/balances").await.status, StatusCode::OK);
+    assert_eq!(ola.get("/account").await.status, StatusCode::OK, "another account");
+    assert_eq!(Browser::new(&house.app).get("/plans").await.status, StatusCode::OK, "nobody's");
+    house.clock.advance(Duration::from_secs(10));
+    assert_eq!(kari.get("/account").await.status, StatusCode::OK);
+    assert_eq!(kari.get("/account").await.status, StatusCode::TOO_MANY_REQUESTS);
+    let out = kari.post("/sign-out", &[("csrf", csrf.as_str())]).await;
+    assert_eq!(out.status, StatusCode::SEE_OTHER, "{}", out.body);
+}
+
+#[tokio::test]
+async fn twenty_pages_in_view_refresh_once_a_second_for_as_long_as_somebody_looks() {
+    use gruve_units::Duration;
+    let house = House::new().await;
+    let kari = Program::signed_up(&house.app, "kari").await;
+    let cookie = format!("gruve={}", kari.token.clone().unwrap());
+    let look = async || {
+        let request = Request::get("/account/security").header("host", "gruve.test");
+        let request = request.header("cookie", &cookie).header("gruve-refresh", "yes");
+        ask(&house.app, request.body(Body::empty()).unwrap()).await.status
+    };
+    // More than what is at once allowed.
+    for second in 0..60 {
+        for page in 0..20 {
+            assert_eq!(look().await, StatusCode::OK, "page {page} in second {second}");
+        }
+        house.clock.advance(Duration::from_secs(1));
+    }
+    let mut answered = 0;
+    while look().await == StatusCode::OK {
+        answered += 1;
+        assert!(answered <= 1_000, "and no more than that at once");
+    }
+    assert_eq!(answered, 1_000);
 }

@@ -42,6 +42,7 @@ pub(super) fn config(
         trusted_proxies: config.http.trusted_proxies.clone(),
         limits: ConnectionLimits::default(),
         calls: CallPace::default(),
+        pages: None,
         lanes: lanes.iter().map(RunningLane::particulars).collect(),
         are_metrics_elsewhere: config.metrics.listen.is_some(),
         invoice_ttl: Duration::ZERO,
