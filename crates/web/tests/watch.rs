@@ -8,7 +8,7 @@ use axum::http::StatusCode;
 use futures_util::future::BoxFuture;
 use gruve_accounts::{AccountRules, MailRules, Role};
 use gruve_units::{Clock, Duration};
-use gruve_web::{Hook, HookSecret, HookSender, Looker, WatchConfig, WebConfig};
+use gruve_web::{Hook, HookFault, HookSecret, HookSender, Looker, WatchConfig, WebConfig};
 use house::House;
 use house::browser::{Browser, Program};
 use serde_json::Value;
@@ -29,7 +29,7 @@ impl HookSender for Receiver {
         url: &'a str,
         headers: &'a [(&'static str, String)],
         body: &'a str,
-    ) -> BoxFuture<'a, Result<u16, String>> {
+    ) -> BoxFuture<'a, Result<u16, HookFault>> {
         assert_eq!(url, "https://ops.example/hook");
         Box::pin(async move {
             self.sent.lock().unwrap().push((headers.to_vec(), body.to_owned()));
@@ -38,7 +38,7 @@ impl HookSender for Receiver {
                 return Ok(204);
             }
             *refuses -= 1;
-            Err("nobody there".into())
+            Err(HookFault::Refused)
         })
     }
 }
