@@ -56,6 +56,7 @@ pub(super) fn alert_body(kind: &str, r: &Reading, now: Timestamp) -> String {
         "text": r.rule.text(),
         "reading": r.value,
         "unit": r.rule.unit(),
+        "about": r.about,
     });
     json!({ "type": kind, "timestamp": crate::money::rfc3339(now), "data": data }).to_string()
 }
