@@ -70,6 +70,7 @@ mod short;
 mod summary;
 mod sync;
 mod trim;
+mod unread;
 mod writer;
 
 pub use error::LogError;
@@ -81,3 +82,4 @@ pub use record::{
     AuxBlockRecord, AuxChainRecord, AuxJobRecord, BlockRecord, EthWorkRecord, Extranonce,
     JobRecord, Owner, Position, Record, ShareRecord,
 };
+pub use unread::Unread;

@@ -178,12 +178,13 @@ pub(crate) fn sort(engine: Engine, error: sqlx::Error) -> StoreError {
     }
 }
 
-/// No connection came within the time. A file always answers: there only transactions of this process can be in the way. Of
+/// No connection came within the time. A file always answers: there transactions of this process are in the way, or the disk. Of
 /// a server it cannot be told whether it is gone or all connections to it are held.
 fn no_place(engine: Engine) -> StoreError {
     match engine {
         Engine::Sqlite => StoreError::Busy(
-            "other transactions of this process have held the file, or every place to read it, for too long"
+            "no place in the file came free in time: other transactions of this process are held too long, or the \
+             disk is very slow"
                 .to_owned(),
         ),
         Engine::Postgres => StoreError::Unavailable(

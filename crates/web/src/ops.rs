@@ -149,6 +149,7 @@ async fn write_metrics(state: &AppState, whom: MetricsFor) -> Result<Response, F
     });
     write_nodes(&mut out, &state.live().nodes());
     write_chains(&mut out, &state.live().chains());
+    crate::log_readers::write(&mut out, &state.live().log_readers(), state.now());
     out.family("gruve_live_listeners", FamilyKind::Gauge, "Streams of live events open.");
     out.sample("gruve_live_listeners", &[], state.pulse().listeners());
     state.live().write_metrics(&mut out, whom);

@@ -6,6 +6,7 @@ use crate::crowd::{CallPace, Crowd, Pace};
 use crate::exposition::Exposition;
 use crate::failure::{Failure, sentence};
 use crate::live::Pulse;
+use crate::log_readers::LiveLogReader;
 use crate::metrics::Metrics;
 use crate::once::ONCE_MIGRATIONS;
 use crate::pages::estimate::Estimates;
@@ -126,6 +127,11 @@ pub trait LiveFarm: Send + Sync {
         Vec::new()
     }
 
+    /// Who reads the lanes' share logs, and how far each is; none where that was not looked at yet.
+    fn log_readers(&self) -> Vec<LiveLogReader> {
+        Vec::new()
+    }
+
     /// Those of one account's machines.
     fn sessions_of(&self, account: AccountId) -> Vec<LiveSession> {
         let own = MachineOwner::Account(account);
@@ -173,14 +179,14 @@ pub struct WebConfig {
     pub limits: ConnectionLimits,
     /// Bounds of an account's calls, and the same of the forms that its pages send.
     pub calls: CallPace,
+    /// Bounds of the pages that are looked at in an account's name; nothing is [`CallPace::PAGES`].
+    pub pages: Option<CallPace>,
     /// The lanes' public particulars.
     pub lanes: Vec<LaneParticulars>,
     /// The operator reads metrics at an address of their own ([`crate::serve_metrics`]): the site has
     /// none.
     pub are_metrics_elsewhere: bool,
     /// How long an invoice stays open; an hour when zero.
-    /// Bounds of the pages that are looked at in an account's name; nothing is [`CallPace::PAGES`].
-    pub pages: Option<CallPace>,
     pub invoice_ttl: Duration,
     /// By which rules coins pay what is priced in another currency; without them they do not.
     pub conversion: Option<crate::ConversionRules>,
@@ -232,13 +238,13 @@ struct Inner {
     shared: Shared,
     calls: Pace<AccountId>,
     forms: Pace<AccountId>,
+    pages: Pace<AccountId>,
     exporting: Crowd<AccountId>,
 }
 
 /// What came of name and password.
 pub(crate) enum SignedIn {
     /// A session.
-    pages: Pace<AccountId>,
     Yes(Opened),
     /// They are right, and a code is asked for besides.
     CodeNeeded(Ticket),
@@ -266,26 +272,26 @@ impl AppState {
         let (estimates, shared) = (Estimates::default(), Shared::default());
         let pace = || Pace::new(config.calls.at_once, config.calls.interval);
         let (calls, forms) = (pace(), pace());
+        let pages = config.pages.unwrap_or(CallPace::PAGES);
+        let pages = Pace::new(pages.at_once, pages.interval);
         let inner = Inner {
             services,
             config,
             pulse,
             metrics,
             event_places,
-        let pages = config.pages.unwrap_or(CallPace::PAGES);
-        let pages = Pace::new(pages.at_once, pages.interval);
             records,
             estimates,
             shared,
             calls,
             forms,
+            pages,
             exporting: Crowd::default(),
         };
         Ok(AppState(Arc::new(inner)))
     }
 
     /// How often accounts call the API.
-            pages,
     pub(crate) fn calls(&self) -> &Pace<AccountId> {
         &self.0.calls
     }
@@ -296,17 +302,17 @@ impl AppState {
         &self.0.forms
     }
 
+    /// How often pages are looked at in accounts' names. Apart from forms: who looks too often can still end a session.
+    pub(crate) fn pages(&self) -> &Pace<AccountId> {
+        &self.0.pages
+    }
+
     /// Whose exports are under way.
     pub(crate) fn exporting(&self) -> &Crowd<AccountId> {
         &self.0.exporting
     }
 
     /// Pages that many refresh at once.
-    /// How often pages are looked at in accounts' names. Apart from forms: who looks too often can still end a session.
-    pub(crate) fn pages(&self) -> &Pace<AccountId> {
-        &self.0.pages
-    }
-
     pub(crate) fn shared(&self) -> &Shared {
         &self.0.shared
     }

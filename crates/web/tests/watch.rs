@@ -6,9 +6,12 @@ mod house;
 
 use axum::http::StatusCode;
 use futures_util::future::BoxFuture;
-use gruve_accounts::{AccountRules, MailRules, Role};
+use gruve_accounts::{AccountRules, Mail, MailError, MailRules, Mailer, NewAccount, Role};
 use gruve_units::{Clock, Duration};
-use gruve_web::{Hook, HookSecret, HookSender, Looker, WatchConfig, WebConfig};
+use gruve_web::{
+    Hook, HookFault, HookSecret, HookSender, LiveLogReader, LogReaderKind, Looker, WatchConfig,
+    WebConfig,
+};
 use house::House;
 use house::browser::{Browser, Program};
 use serde_json::Value;
@@ -29,7 +32,7 @@ impl HookSender for Receiver {
         url: &'a str,
         headers: &'a [(&'static str, String)],
         body: &'a str,
-    ) -> BoxFuture<'a, Result<u16, String>> {
+    ) -> BoxFuture<'a, Result<u16, HookFault>> {
         assert_eq!(url, "https://ops.example/hook");
         Box::pin(async move {
             self.sent.lock().unwrap().push((headers.to_vec(), body.to_owned()));
@@ -38,7 +41,7 @@ impl HookSender for Receiver {
                 return Ok(204);
             }
             *refuses -= 1;
-            Err("nobody there".into())
+            Err(HookFault::Refused)
         })
     }
 }
@@ -67,6 +70,33 @@ async fn watched() -> (House, Arc<Receiver>) {
     (house, receiver)
 }
 
+/// The letters that wait, all to kari.
+async fn letters(house: &House) -> Vec<Mail> {
+    struct Post(Mutex<Vec<Mail>>);
+    #[async_trait::async_trait]
+    impl Mailer for Post {
+        async fn send(&self, mail: &Mail) -> Result<(), MailError> {
+            assert_eq!(mail.to, "kari@example.org");
+            self.0.lock().unwrap().push(mail.clone());
+            Ok(())
+        }
+    }
+    let post = Post(Mutex::default());
+    while house.accounts.deliver(&post).await.unwrap().sent > 0 {}
+    post.0.into_inner().unwrap()
+}
+
+/// An owner of the house, who is written to.
+async fn owner(house: &House) {
+    let new = NewAccount {
+        name: "kari".into(),
+        email: "kari@example.org".into(),
+        password: "four words make one".into(),
+    };
+    house.accounts.sign_up(new).await.unwrap();
+    house.accounts.set_role(None, "kari", Some(Role::Owner)).await.unwrap();
+}
+
 fn kinds(sent: &[Sent]) -> Vec<String> {
     let word = |v: &Value, p: &str| v.pointer(p).unwrap().as_str().unwrap().to_owned();
     let one = |(_, body): &Sent| {
@@ -79,16 +109,7 @@ fn kinds(sent: &[Sent]) -> Vec<String> {
 #[tokio::test]
 async fn a_silent_lane_is_told_once_when_it_begins_and_once_when_it_is_over() {
     let (house, receiver) = watched().await;
-    house
-        .accounts
-        .sign_up(gruve_accounts::NewAccount {
-            name: "kari".into(),
-            email: "kari@example.org".into(),
-            password: "four words make one".into(),
-        })
-        .await
-        .unwrap();
-    house.accounts.set_role(None, "kari", Some(Role::Owner)).await.unwrap();
+    owner(&house).await;
     let mut looker = Looker::new(house.clock.now());
     house.state.look(&mut looker).await.unwrap();
     house.state.send_hooks().await.unwrap();
@@ -120,18 +141,7 @@ async fn a_silent_lane_is_told_once_when_it_begins_and_once_when_it_is_over() {
         "only that the node's ailing is measured anew"
     );
 
-    struct Post(Mutex<Vec<String>>);
-    #[async_trait::async_trait]
-    impl gruve_accounts::Mailer for Post {
-        async fn send(&self, mail: &gruve_accounts::Mail) -> Result<(), gruve_accounts::MailError> {
-            assert_eq!(mail.to, "kari@example.org");
-            self.0.lock().unwrap().push(mail.subject.clone());
-            Ok(())
-        }
-    }
-    let post = Post(Mutex::default());
-    while house.accounts.deliver(&post).await.unwrap().sent > 0 {}
-    let subjects = post.0.lock().unwrap().clone();
+    let subjects: Vec<String> = letters(&house).await.into_iter().map(|m| m.subject).collect();
     assert!(subjects.contains(&"Mine: No shares arrive (btc) begins".to_owned()), "{subjects:?}");
     assert!(subjects.contains(&"Mine: No shares arrive (btc) is over".to_owned()), "{subjects:?}");
 
@@ -224,4 +234,75 @@ async fn everybody_sees_what_does_not_work_and_the_operator_sees_it_in_the_conso
     assert!(anybody.get("/status").await.body.contains("On Monday from 8 to 9."));
     let long = [("csrf", csrf.as_str()), ("title", ""), ("body", "x")];
     assert_eq!(me.post("/console/bulletins", &long).await.status, StatusCode::UNPROCESSABLE_ENTITY);
+}
+
+#[tokio::test]
+async fn who_does_not_read_a_share_log_on_is_told_with_how_far_it_is_and_what_to_do() {
+    let (house, receiver) = watched().await;
+    owner(&house).await;
+    let (mut looker, began) = (Looker::new(house.clock.now()), house.clock.now());
+    let reader = |who, unread_bytes, behind_since| LiveLogReader {
+        lane: "btc".parse().unwrap(),
+        who,
+        unread_bytes,
+        behind_since,
+    };
+    let (counter, signer) = (LogReaderKind::CountByMachine, LogReaderKind::AcceptanceRoots);
+    // Older than the house's life, as after a stop: it counts from the start on.
+    let old = began.minus(Duration::from_secs(86_400));
+    let stuck = reader(signer, 7 << 20, Some(old));
+    house.live.read_so_far(vec![reader(counter, 100, Some(began)), stuck.clone()]);
+    let told = || {
+        let all = kinds(&receiver.sent.lock().unwrap());
+        all.into_iter().filter(|k| k.contains("log_unread")).collect::<Vec<_>>()
+    };
+    for minute in 0..60 {
+        house.state.look(&mut looker).await.unwrap();
+        while house.state.send_hooks().await.unwrap() > 0 {}
+        assert!(told().is_empty(), "after {minute} minutes: {:?}", told());
+        house.clock.advance(Duration::from_secs(60));
+        let at = house.clock.now();
+        house.live.read_so_far(vec![reader(counter, 100, Some(at)), stuck.clone()]);
+    }
+    house.state.look(&mut looker).await.unwrap();
+    while house.state.send_hooks().await.unwrap() > 0 {}
+    assert_eq!(told(), ["alert.opened log_unread btc acceptance_roots"]);
+    let sent = receiver.sent.lock().unwrap().clone();
+    let body = sent.iter().find(|(_, body)| body.contains("log_unread")).unwrap().1.clone();
+    let about = serde_json::from_str::<Value>(&body).unwrap()["data"]["about"].clone();
+    let about = about.as_str().unwrap();
+    for said in ["7 MiB", "lane btc", "1 day 1 h", "no acceptance root was signed"] {
+        assert!(about.contains(said), "{said}: {about}");
+    }
+
+    let mails = letters(&house).await;
+    let mail = mails.iter().find(|m| m.subject.contains("share log")).unwrap();
+    assert!(mail.subject.contains("(btc acceptance_roots) begins"), "{}", mail.subject);
+    assert!(mail.body.contains(about), "{}", mail.body);
+
+    let mut me = Browser::new(&house.app);
+    let csrf = me.get("/sign-in").await.field("csrf");
+    let login = [("csrf", csrf.as_str()), ("login", "kari"), ("password", "four words make one")];
+    me.post("/sign-in", &login).await;
+    let page = me.get("/console/alerts").await.body;
+    assert!(page.contains("A share log is not read on") && page.contains("7 MiB"), "{page}");
+    let program = Program::signed_in(&house.app, "kari").await;
+    let open = program.get("/api/v1/console/alerts").await.json();
+    let open = open["open"].as_array().unwrap();
+    let one = open.iter().find(|a| a["rule"] == "log_unread").unwrap();
+    assert_eq!(one["about"].as_str(), Some(about));
+    let metrics = Program::new(&house.app).get("/metrics").await.body;
+    for line in [
+        "gruve_share_log_unread_bytes{lane=\"btc\",reader=\"acceptance_roots\"} 7340032",
+        "gruve_share_log_unread_seconds{lane=\"btc\",reader=\"acceptance_roots\"} 90000",
+        "gruve_share_log_unread_seconds{lane=\"btc\",reader=\"count_by_machine\"} 0",
+    ] {
+        assert!(metrics.lines().any(|l| l == line), "{line}\n{metrics}");
+    }
+
+    // Who reads no more, as when the last machine has gone, is over it as well as who has read on.
+    house.live.read_so_far(vec![reader(counter, 0, None)]);
+    house.state.look(&mut looker).await.unwrap();
+    while house.state.send_hooks().await.unwrap() > 0 {}
+    assert_eq!(told()[1..], ["alert.closed log_unread btc acceptance_roots"]);
 }

@@ -7,7 +7,7 @@ use axum::http::StatusCode;
 use futures_util::future::BoxFuture;
 use gruve_accounts::{AccountRules, Vault};
 use gruve_units::{Amount, Clock, Duration};
-use gruve_web::{HookSecret, HookSender, WebConfig, WebhookConfig};
+use gruve_web::{HookFault, HookSecret, HookSender, WebConfig, WebhookConfig};
 use house::House;
 use house::browser::{Answer, Browser, Program};
 use serde_json::{Value, json};
@@ -33,7 +33,7 @@ impl Sent {
 /// A receiver that writes down what it is sent, and answers what it is told to.
 struct Receiver {
     sent: Mutex<Vec<Sent>>,
-    answer: Mutex<Result<u16, String>>,
+    answer: Mutex<Result<u16, HookFault>>,
 }
 
 impl HookSender for Receiver {
@@ -42,17 +42,17 @@ impl HookSender for Receiver {
         url: &'a str,
         headers: &'a [(&'static str, String)],
         body: &'a str,
-    ) -> BoxFuture<'a, Result<u16, String>> {
+    ) -> BoxFuture<'a, Result<u16, HookFault>> {
         let sent = Sent { url: url.to_owned(), headers: headers.to_vec(), body: body.to_owned() };
         self.sent.lock().unwrap().push(sent);
-        let answer = self.answer.lock().unwrap().clone();
+        let answer = *self.answer.lock().unwrap();
         Box::pin(async move { answer })
     }
 }
 
 impl Receiver {
-    fn answers(&self, answer: Result<u16, &str>) {
-        *self.answer.lock().unwrap() = answer.map_err(str::to_owned);
+    fn answers(&self, answer: Result<u16, HookFault>) {
+        *self.answer.lock().unwrap() = answer;
     }
 
     fn take(&self) -> Vec<Sent> {
@@ -145,7 +145,7 @@ async fn what_is_not_taken_is_tried_again_over_three_days_and_then_by_hand() {
     let (house, receiver) = listening().await;
     let kari = Program::signed_up(&house.app, "kari").await;
     let (id, _) = added(&kari, &[]).await;
-    receiver.answers(Err("nobody there"));
+    receiver.answers(Err(HookFault::Refused));
     let test = kari.post(&format!("/api/v1/webhooks/{id}/test"), json!({})).await;
     assert_eq!(test.status, StatusCode::CREATED, "{}", test.body);
     let message = test.json()["id"].as_str().unwrap().to_owned();
@@ -168,7 +168,7 @@ async fn what_is_not_taken_is_tried_again_over_three_days_and_then_by_hand() {
         (&entry["state"], entry["attempts"].as_array().unwrap().len()),
         (&json!("given-up"), 10)
     );
-    assert_eq!(entry["attempts"][0]["fault"], "nobody there");
+    assert_eq!(entry["attempts"][0]["fault"], HookFault::Refused.text());
     // By hand, when the receiver is there again; the same message under the same id.
     receiver.answers(Ok(200));
     let again = json!({ "message": message });
@@ -388,11 +388,29 @@ async fn pages_add_test_and_show_a_webhook_and_a_new_password_ends_it() {
 }
 
 #[tokio::test]
+async fn an_owner_reads_in_her_language_why_nothing_was_taken() {
+    let (house, receiver) = listening().await;
+    let mut me = Browser::new(&house.app);
+    me.sign_up("kari").await;
+    let kari = Program::signed_in(&house.app, "kari").await;
+    let (id, _) = added(&kari, &[]).await;
+    receiver.answers(Err(HookFault::CertificateExpired));
+    kari.post(&format!("/api/v1/webhooks/{id}/test"), json!({})).await;
+    round(&house).await;
+    let (path, english) = (format!("/account/webhooks/{id}"), HookFault::CertificateExpired.text());
+    assert!(me.get(&path).await.body.contains(english));
+    me.get("/language/nb?back=/").await;
+    let page = me.get(&path).await.body;
+    assert!(page.contains("sertifikatet er utløpt") && !page.contains(english), "{page}");
+    assert_eq!(log(&kari, &id).await[0]["attempts"][0]["fault"], english, "programs read English");
+}
+
+#[tokio::test]
 async fn one_that_is_gone_holds_up_no_other_and_is_not_asked_for_each_of_its_messages() {
     let (house, receiver) = listening().await;
     let kari = Program::signed_up(&house.app, "kari").await;
     let (id, _) = added(&kari, &[]).await;
-    receiver.answers(Err("nobody there"));
+    receiver.answers(Err(HookFault::Refused));
     for _ in 0..10 {
         kari.post(&format!("/api/v1/webhooks/{id}/test"), json!({})).await;
     }

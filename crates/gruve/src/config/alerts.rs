@@ -36,6 +36,8 @@ pub struct AlertsConfig {
     pub reserve_margin_bps: u32,
     /// Per cent of the disk in use.
     pub disk_used_percent: u32,
+    /// One who reads a lane's share log is behind for so long.
+    pub log_unread: Span,
     /// What the hot wallet of a coin should have, in whole coins.
     pub hot_wallet_min: BTreeMap<Asset, String>,
 }
@@ -56,6 +58,7 @@ impl Default for AlertsConfig {
             oversold_bps: 1,
             reserve_margin_bps: 1_000,
             disk_used_percent: 90,
+            log_unread: secs(3_600),
             hot_wallet_min: BTreeMap::new(),
         }
     }
@@ -81,6 +84,8 @@ impl AlertsConfig {
         all.set(Rule::ReserveLow, at(margin, margin - 500));
         let used = i64::from(self.disk_used_percent.min(100));
         all.set(Rule::DiskLow, at(used, used - 5));
+        let unread = secs(self.log_unread);
+        all.set(Rule::LogUnread, at(unread, unread / 2));
         all
     }
 
@@ -154,7 +159,7 @@ mod tests {
 
     #[test]
     fn every_rule_closes_below_where_it_opens_however_it_is_set() {
-        let text = "lane_silent = \"1s\"\nrecord_late_epochs = 0\noversold_bps = 0\nreserve_margin_bps = 0";
+        let text = "lane_silent = \"1s\"\nrecord_late_epochs = 0\noversold_bps = 0\nreserve_margin_bps = 0\nlog_unread = \"1s\"";
         let config: AlertsConfig = toml::from_str(text).unwrap();
         for rule in Rule::ALL {
             let t = config.thresholds().of(rule);

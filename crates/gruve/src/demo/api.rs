@@ -3,6 +3,7 @@
 
 use bytes::Bytes;
 use gruve_chain::devchain::{CallError, rpc_call};
+use gruve_units::{Entropy as _, SystemEntropy};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::{Method, Request, StatusCode};
 use hyper_util::client::legacy::{Client, connect::HttpConnector};
@@ -19,6 +20,13 @@ const REQUEST_TIME_MAX: Duration = Duration::from_secs(20);
 /// How often a read is tried when no answer comes: a machine that is busy with other things (the
 /// mining, a compiler) can be late once, and asking again changes nothing at the server.
 const READ_ATTEMPTS_MAX: u32 = 3;
+
+/// How often a write is tried. On a machine that compiles besides, signing in or asking for a payout may take longer than the
+/// house lets a request take; what it has begun under a key it ends all the same, and then tells of it.
+const WRITE_ATTEMPTS_MAX: u32 = 6;
+
+/// How long to wait before a write is tried again.
+const AGAIN: Duration = Duration::from_secs(2);
 
 /// What went wrong with a request.
 #[derive(Debug, thiserror::Error)]
@@ -42,6 +50,8 @@ pub enum ApiError {
         path: String,
         /// The status.
         status: StatusCode,
+        /// The problem's kind.
+        kind: String,
         /// The problem's detail.
         detail: String,
     },
@@ -52,13 +62,16 @@ pub enum ApiError {
 pub struct Api {
     base: String,
     token: Option<String>,
+    /// How long to wait before a write is tried again.
+    again: Duration,
     http: Client<HttpConnector, Full<Bytes>>,
 }
 
 impl Api {
     /// A client for the server at `base`, as `http://127.0.0.1:7400`.
     pub fn new(base: String) -> Self {
-        Api { base, token: None, http: Client::builder(TokioExecutor::new()).build_http() }
+        let http = Client::builder(TokioExecutor::new()).build_http();
+        Api { base, token: None, again: AGAIN, http }
     }
 
     /// The same client, signed in with a session's token.
@@ -70,16 +83,37 @@ impl Api {
     pub async fn get(&self, path: &str) -> Result<Value, ApiError> {
         let mut attempt = 1;
         loop {
-            match self.request(Method::GET, path, None).await {
+            match self.request(Method::GET, path, None, None).await {
                 Err(ApiError::NoAnswer { .. }) if attempt < READ_ATTEMPTS_MAX => attempt += 1,
                 answer => return answer,
             }
         }
     }
 
-    /// Creates a resource.
+    /// Creates a resource: once, however often it is asked for until there is an answer.
     pub async fn post(&self, path: &str, body: &Value) -> Result<Value, ApiError> {
-        self.request(Method::POST, path, Some(body)).await
+        // A key belongs to an account. What is asked in nobody's name says by itself that it was done.
+        let key = self.token.as_ref().map(|_| {
+            let mut random = [0; 16];
+            SystemEntropy.fill(&mut random);
+            hex::encode(random)
+        });
+        let mut attempt = 1;
+        loop {
+            let answer = self.request(Method::POST, path, Some(body), key.as_deref()).await;
+            let may_be_asked_again = match &answer {
+                Err(ApiError::NoAnswer { .. }) => key.is_some(),
+                Err(ApiError::Refused { status, kind, .. }) => {
+                    *status == StatusCode::SERVICE_UNAVAILABLE || kind == "idempotency-key-running"
+                }
+                Ok(_) => false,
+            };
+            if !may_be_asked_again || attempt == WRITE_ATTEMPTS_MAX {
+                return answer;
+            }
+            attempt += 1;
+            tokio::time::sleep(self.again).await;
+        }
     }
 
     async fn request(
@@ -87,12 +121,16 @@ impl Api {
         method: Method,
         path: &str,
         body: Option<&Value>,
+        key: Option<&str>,
     ) -> Result<Value, ApiError> {
         let failed =
             |why: String| ApiError::NoAnswer { method: method.clone(), path: path.to_owned(), why };
         let mut request = Request::builder().method(&method).uri(format!("{}{path}", self.base));
         if let Some(token) = &self.token {
             request = request.header("authorization", format!("Bearer {token}"));
+        }
+        if let Some(key) = key {
+            request = request.header("idempotency-key", key);
         }
         let bytes = body.map(|b| b.to_string()).unwrap_or_default();
         if body.is_some() {
@@ -111,7 +149,9 @@ impl Api {
             return Ok(json);
         }
         let detail = json["detail"].as_str().or(json["title"].as_str()).unwrap_or("");
-        Err(ApiError::Refused { method, path: path.to_owned(), status, detail: detail.to_owned() })
+        let kind = json["type"].as_str().and_then(|t| t.rsplit(':').next()).unwrap_or("");
+        let (path, detail, kind) = (path.to_owned(), detail.to_owned(), kind.to_owned());
+        Err(ApiError::Refused { method, path, status, kind, detail })
     }
 }
 
@@ -183,8 +223,55 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_write_without_an_answer_is_never_asked_again() {
+    async fn a_write_in_nobodys_name_without_an_answer_is_never_asked_again() {
         let refused = late_once().await.post("/", &Value::Null).await;
         assert!(matches!(refused, Err(ApiError::NoAnswer { .. })), "{refused:?}");
+    }
+
+    /// A server that answers each connection with the next of these, and what it was asked.
+    async fn answering(
+        all: &'static [&'static str],
+    ) -> (Api, tokio::task::JoinHandle<Vec<String>>) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let base = format!("http://{}", listener.local_addr().unwrap());
+        let asked = tokio::spawn(async move {
+            let mut asked = Vec::new();
+            for answer in all {
+                let (mut stream, _) = listener.accept().await.unwrap();
+                let mut read = vec![0; 4096];
+                let n = stream.read(&mut read).await.unwrap();
+                asked.push(String::from_utf8_lossy(&read[..n]).into_owned());
+                stream.write_all(answer.as_bytes()).await.unwrap();
+            }
+            asked
+        });
+        (Api { again: Duration::ZERO, ..Api::new(base) }, asked)
+    }
+
+    #[tokio::test]
+    async fn a_write_that_the_house_has_no_time_for_is_asked_again_under_its_key_until_it_is_told_of()
+     {
+        let (api, asked) = answering(&[
+            "",
+            "HTTP/1.1 503 Busy\r\ncontent-length: 0\r\nconnection: close\r\n\r\n",
+            "HTTP/1.1 409 Conflict\r\ncontent-length: 52\r\nconnection: close\r\n\r\n\
+             {\"type\":\"urn:gruve:problem:idempotency-key-running\"}",
+            "HTTP/1.1 200 OK\r\ncontent-length: 7\r\nconnection: close\r\n\r\n{\"n\":2}",
+        ])
+        .await;
+        assert_eq!(api.signed_in("t").post("/", &Value::Null).await.unwrap()["n"], 2);
+        let asked = asked.await.unwrap();
+        let key = |request: &String| {
+            let line = request.lines().find(|l| l.starts_with("idempotency-key: ")).unwrap();
+            line.to_owned()
+        };
+        let keys: std::collections::BTreeSet<String> = asked.iter().map(key).collect();
+        assert_eq!((asked.len(), keys.len()), (4, 1), "{asked:?}");
+        // Another thing has another key, and what is refused is not asked again.
+        let (api, asked) =
+            answering(&["HTTP/1.1 409 Conflict\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"])
+                .await;
+        assert!(api.signed_in("t").post("/", &Value::Null).await.is_err());
+        assert!(!keys.contains(&key(&asked.await.unwrap()[0])));
     }
 }

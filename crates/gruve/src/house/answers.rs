@@ -25,8 +25,8 @@ use gruve_units::{
     Asset, Blame, Blamed, Bps, Class, Clock, ContractId, EpochNumber, LaneId, MachineId,
 };
 use gruve_web::{
-    Exposition, LiveChain, LiveFarm, LiveNode, LiveSession, MachinePaid, MetricsFor, SaleRooms,
-    machine_expired, machine_paid,
+    Exposition, LiveChain, LiveFarm, LiveLogReader, LiveNode, LiveSession, MachinePaid, MetricsFor,
+    SaleRooms, machine_expired, machine_paid,
 };
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::watch;
@@ -309,6 +309,8 @@ pub struct Line {
     pub figures: Vec<ChainFigures>,
     /// The nodes of each lane of the Ethash family.
     pub eth_nodes: Vec<(LaneId, Asset, Arc<EthNodeGroup>)>,
+    /// Who reads each lane's share log.
+    pub log_readers: Vec<watch::Receiver<Vec<LiveLogReader>>>,
 }
 
 impl Line {
@@ -338,6 +340,7 @@ impl Line {
             chains: lanes.iter().flat_map(chains_of).chain(pay_ins).collect(),
             figures: lanes.iter().flat_map(RunningLane::all_figures).collect(),
             eth_nodes: lanes.iter().filter_map(eth_nodes_of).chain(paid_on).collect(),
+            log_readers: lanes.iter().map(|l| l.log_readers.clone()).collect(),
         }
     }
 }
@@ -384,6 +387,10 @@ impl LiveFarm for Line {
     fn network(&self, lane: &LaneId, asset: Asset) -> Option<NetworkFigures> {
         let (.., seen) = self.figures.iter().find(|(id, coin, _)| id == lane && *coin == asset)?;
         *seen.borrow()
+    }
+
+    fn log_readers(&self) -> Vec<LiveLogReader> {
+        self.log_readers.iter().flat_map(|told| told.borrow().clone()).collect()
     }
 
     fn chains(&self) -> Vec<LiveChain> {

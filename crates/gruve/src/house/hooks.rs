@@ -10,12 +10,13 @@ use super::outgoing::trusting;
 use crate::config::{Config, WebhooksConfig};
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
-use gruve_web::{Hook, HookSecret, HookSender, WatchConfig, WebhookConfig};
+use gruve_web::{Hook, HookFault, HookSecret, HookSender, WatchConfig, WebhookConfig};
 use http_body_util::Full;
 use hyper::client::conn::http1;
 use hyper::header::{CONTENT_TYPE, HOST};
 use hyper::{Request, Uri};
 use hyper_util::rt::TokioIo;
+use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,6 +24,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::rustls::pki_types::ServerName;
+use tokio_rustls::rustls::{self, CertificateError};
 
 /// Addresses of a host that are tried.
 const ADDRESSES_MAX: usize = 4;
@@ -30,9 +32,6 @@ const ADDRESSES_MAX: usize = 4;
 /// How long a name is looked up at the most; one that leads to nothing that may be reached is told of after just so
 /// long.
 const LOOKED_UP_WITHIN: Duration = Duration::from_secs(3);
-
-/// What is said of such a name.
-const LEADS_NOWHERE: &str = "it leads into a private network, or nowhere";
 
 /// How long a receiver may take.
 const WITHIN: Duration = Duration::from_secs(10);
@@ -109,10 +108,10 @@ impl HookSender for Carrier {
         url: &'a str,
         headers: &'a [(&'static str, String)],
         body: &'a str,
-    ) -> BoxFuture<'a, Result<u16, String>> {
+    ) -> BoxFuture<'a, Result<u16, HookFault>> {
         let carried = async move {
             let done = tokio::time::timeout(WITHIN, self.carry(url, headers, body)).await;
-            done.map_err(|_| "it took too long".to_owned())?
+            done.unwrap_or(Err(HookFault::TookTooLong))
         };
         Box::pin(carried)
     }
@@ -124,9 +123,9 @@ impl Carrier {
         url: &str,
         headers: &[(&'static str, String)],
         body: &str,
-    ) -> Result<u16, String> {
-        let uri: Uri = url.parse().map_err(|e| format!("{url:?} is no address: {e}"))?;
-        let host = uri.host().ok_or("the address has no host")?.to_owned();
+    ) -> Result<u16, HookFault> {
+        let uri: Uri = url.parse().map_err(|e| because(HookFault::NoAddress, &e))?;
+        let host = uri.host().ok_or(HookFault::NoAddress)?.to_owned();
         let is_safe = uri.scheme_str() == Some("https");
         let port = uri.port_u16().unwrap_or(if is_safe { 443 } else { 80 });
         let path = uri.path_and_query().map_or("/", |p| p.as_str());
@@ -137,41 +136,77 @@ impl Carrier {
             request = request.header(*name, value);
         }
         let request = request.body(Full::new(Bytes::from(body.to_owned())));
-        let request = request.map_err(|e| e.to_string())?;
-        let failed = |e: std::io::Error| e.to_string();
+        let request = request.map_err(|e| because(HookFault::NoAddress, &e))?;
         // A number of the sixth version stands in brackets in an address, and without them elsewhere.
         let host = host.trim_start_matches('[').trim_end_matches(']').to_owned();
         let stream = self.connect(&host, port).await?;
         if !is_safe {
             return send(stream, request).await;
         }
-        let tls = self.tls.as_ref().ok_or("no certificate authorities to know it by")?;
-        let name = ServerName::try_from(host).map_err(|e| e.to_string())?;
-        send(tls.connect(name, stream).await.map_err(failed)?, request).await
+        let tls = self.tls.as_ref().ok_or(HookFault::NoAuthorities)?;
+        let name = ServerName::try_from(host).map_err(|e| because(HookFault::NoAddress, &e))?;
+        let safe = tls.connect(name, stream).await;
+        send(safe.map_err(|e| because(unsafe_for(&e), &e))?, request).await
     }
 
     /// A connection to the first address of a host that may be reached and answers.
-    async fn connect(&self, host: &str, port: u16) -> Result<TcpStream, String> {
+    async fn connect(&self, host: &str, port: u16) -> Result<TcpStream, HookFault> {
         let reached = match self.is_public_only {
             true => public_addresses(host, port).await?,
             false => {
                 let found = tokio::net::lookup_host((host, port)).await;
-                found.map_err(|e| e.to_string())?.take(ADDRESSES_MAX).collect()
+                let found = found.map_err(|e| because(HookFault::LeadsNowhere, &e))?;
+                found.take(ADDRESSES_MAX).collect()
             }
         };
-        let mut last = String::new();
+        let mut last = HookFault::LeadsNowhere;
         for address in reached {
             match TcpStream::connect(address).await {
                 Ok(stream) => return Ok(stream),
-                Err(e) => last = e.to_string(),
+                Err(e) => last = because(unreached_for(&e), &e),
             }
         }
         Err(last)
     }
 }
 
+/// The reason, after what the system says of it has gone to the house's log.
+fn because(fault: HookFault, said: &dyn std::fmt::Display) -> HookFault {
+    tracing::debug!(%fault, %said, "a webhook could not be posted to");
+    fault
+}
+
+/// Why an address could not be connected to.
+fn unreached_for(e: &std::io::Error) -> HookFault {
+    match e.kind() {
+        ErrorKind::ConnectionRefused => HookFault::Refused,
+        ErrorKind::TimedOut => HookFault::TookTooLong,
+        _ => HookFault::Unreachable,
+    }
+}
+
+/// Why no TLS came about.
+fn unsafe_for(e: &std::io::Error) -> HookFault {
+    use CertificateError::{
+        Expired, ExpiredContext, NotValidForName, NotValidForNameContext, NotValidYet,
+        NotValidYetContext,
+    };
+    let tls = e.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
+    match tls {
+        Some(rustls::Error::InvalidCertificate(of)) => match of {
+            Expired | ExpiredContext { .. } | NotValidYet | NotValidYetContext { .. } => {
+                HookFault::CertificateExpired
+            }
+            NotValidForName | NotValidForNameContext { .. } => HookFault::CertificateOfOther,
+            _ => HookFault::CertificateUnknown,
+        },
+        Some(_) => HookFault::NotTls,
+        None => HookFault::BrokeOff,
+    }
+}
+
 /// The addresses of a host in the public internet. Where there are none it says so as late as can be, and not why.
-async fn public_addresses(host: &str, port: u16) -> Result<Vec<SocketAddr>, String> {
+async fn public_addresses(host: &str, port: u16) -> Result<Vec<SocketAddr>, HookFault> {
     let latest = tokio::time::Instant::now() + LOOKED_UP_WITHIN;
     let looked = tokio::time::timeout_at(latest, tokio::net::lookup_host((host, port))).await;
     let found = looked.ok().and_then(Result::ok).into_iter().flatten();
@@ -179,7 +214,7 @@ async fn public_addresses(host: &str, port: u16) -> Result<Vec<SocketAddr>, Stri
         found.filter(|a| gruve_web::is_public(a.ip())).take(ADDRESSES_MAX).collect();
     if public.is_empty() {
         tokio::time::sleep_until(latest).await;
-        return Err(LEADS_NOWHERE.to_owned());
+        return Err(HookFault::LeadsNowhere);
     }
     Ok(public)
 }
@@ -188,13 +223,15 @@ async fn public_addresses(host: &str, port: u16) -> Result<Vec<SocketAddr>, Stri
 async fn send(
     stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
     request: Request<Full<Bytes>>,
-) -> Result<u16, String> {
-    let (mut sender, connection) =
-        http1::handshake(TokioIo::new(stream)).await.map_err(|e| e.to_string())?;
+) -> Result<u16, HookFault> {
+    let failed = |e: hyper::Error| {
+        because(if e.is_parse() { HookFault::NotHttp } else { HookFault::BrokeOff }, &e)
+    };
+    let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(failed)?;
     // Ends with the connection; and when this ends first, with this.
     let mut driving = tokio::task::JoinSet::new();
     driving.spawn(connection);
-    let answer = sender.send_request(request).await.map_err(|e| e.to_string())?;
+    let answer = sender.send_request(request).await.map_err(failed)?;
     Ok(answer.status().as_u16())
 }
 
@@ -223,7 +260,7 @@ mod tests {
             }
         });
         for (host, refused, took) in futures_util::future::join_all(asked).await {
-            assert_eq!(refused.unwrap_err(), LEADS_NOWHERE, "{host}");
+            assert_eq!(refused.unwrap_err(), HookFault::LeadsNowhere, "{host}");
             assert!(took >= LOOKED_UP_WITHIN, "{host}: {took:?}");
         }
         // Nobody was connected to: the listener's queue is empty.
@@ -262,9 +299,50 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_receiver_that_is_not_there_is_a_failure_in_words() {
+    async fn a_receiver_that_is_not_there_is_a_failure_with_its_reason() {
         let port = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap().port();
         let url = format!("http://127.0.0.1:{port}/");
-        assert!(open().post(&url, &[], "{}").await.is_err());
+        assert_eq!(open().post(&url, &[], "{}").await, Err(HookFault::Refused));
+        assert_eq!(open().post("/nowhere", &[], "{}").await, Err(HookFault::NoAddress));
+    }
+
+    /// What comes of a post to whoever answers a connection with these bytes, and closes it.
+    async fn answered(scheme: &str, carrier: &Carrier, bytes: &'static [u8]) -> HookFault {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("{scheme}://{}/", listener.local_addr().unwrap());
+        tokio::spawn(async move {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let _ = stream.read(&mut [0; 4_096]).await;
+            let _ = stream.write_all(bytes).await;
+        });
+        carrier.post(&url, &[], "{}").await.unwrap_err()
+    }
+
+    #[tokio::test]
+    async fn what_answers_wrongly_is_told_apart() {
+        assert_eq!(answered("http", &open(), b"").await, HookFault::BrokeOff);
+        assert_eq!(
+            answered("http", &open(), b"220 mail.example ESMTP\r\n").await,
+            HookFault::NotHttp
+        );
+        assert_eq!(answered("https", &open(), b"").await, HookFault::NoAuthorities);
+        let key = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("authority.pem");
+        std::fs::write(&file, key.cert.pem()).unwrap();
+        let safe = Carrier { tls: Some(trusting(&file).unwrap()), is_public_only: false };
+        assert_eq!(answered("https", &safe, b"").await, HookFault::BrokeOff);
+        assert_eq!(answered("https", &safe, b"HTTP/1.1 400 Bad\r\n\r\n").await, HookFault::NotTls);
+    }
+
+    #[test]
+    fn what_ails_a_certificate_is_told_apart() {
+        let of = |e: CertificateError| {
+            let tls = rustls::Error::InvalidCertificate(e);
+            unsafe_for(&std::io::Error::new(ErrorKind::InvalidData, tls))
+        };
+        assert_eq!(of(CertificateError::Expired), HookFault::CertificateExpired);
+        assert_eq!(of(CertificateError::NotValidForName), HookFault::CertificateOfOther);
+        assert_eq!(of(CertificateError::UnknownIssuer), HookFault::CertificateUnknown);
     }
 }

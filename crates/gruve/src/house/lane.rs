@@ -9,6 +9,7 @@ use super::following;
 use super::hosted;
 use super::legacy;
 use super::listeners;
+use super::log_readers::LogReaders;
 use super::messages;
 use super::network;
 use super::nodes;
@@ -34,7 +35,7 @@ use gruve_stratum::{
     AuxChain, Gateway, GatewayOptions, LaneWork, LaneWorkOptions, ListenKind, Listening,
 };
 use gruve_units::{Algorithm, Asset, Blame, Blamed, Class, LaneId};
-use gruve_web::LaneParticulars;
+use gruve_web::{LaneParticulars, LiveLogReader};
 use std::net::SocketAddr;
 use std::path::Path;
 use std::pin::Pin;
@@ -106,6 +107,8 @@ pub struct RunningLane {
     pub aux_standings: Vec<watch::Receiver<ChainStanding>>,
     /// Difficulty, fees and hashprice of its chains, its own first.
     pub figures: Vec<(Asset, watch::Receiver<Option<NetworkFigures>>)>,
+    /// Who reads its share log, and how far each is.
+    pub log_readers: watch::Receiver<Vec<LiveLogReader>>,
     network: String,
 }
 
@@ -280,7 +283,7 @@ pub fn start(
             (of.asset, network::start(&id, of, market.clone(), standing, tasks, stopped))
         })
         .collect();
-    count(config, params.algorithm, parts, log, tasks, stopped);
+    let log_readers = count(config, params.algorithm, parts, log, tasks, stopped);
     let network = match params.family() {
         Family::Bitcoin => titles(params, &nodes::aux_params(config)?),
         Family::Ethash => ethash::title(&params, config),
@@ -295,6 +298,7 @@ pub fn start(
         standing,
         aux_standings,
         figures,
+        log_readers,
         network,
     })
 }
@@ -359,7 +363,7 @@ fn open_doors(
     Ok(Doors { stratum: gateway.address(), gateway, tls, v2 })
 }
 
-/// Starts what counts a lane's work out of its log: machine by machine, and into the books.
+/// Starts what counts a lane's work out of its log: machine by machine, and into the books. Gives how far those are who read it.
 fn count(
     config: &LaneConfig,
     algorithm: Algorithm,
@@ -367,19 +371,26 @@ fn count(
     log: ShareLog,
     tasks: &mut JoinSet<Result<(), String>>,
     stopped: &watch::Receiver<bool>,
-) {
+) -> watch::Receiver<Vec<LiveLogReader>> {
     let id = &config.id;
     let (farm, ends) = (parts.farm.clone(), stopped.clone());
     tasks.spawn(hosted::count_proven(id.clone(), algorithm, log.clone(), farm, ends));
     tasks.spawn(chores::trim_energy(id.clone(), parts.hosting.clone(), stopped.clone()));
     let accountant = Accountant::new(parts.market.clone());
+    let readers = LogReaders {
+        lane: id.clone(),
+        rule: rules::epoch_rule(config),
+        log: log.clone(),
+        farm: parts.farm.clone(),
+        signed: parts.folder.join(&acceptance::place_name(id)),
+    };
     if let Some(keep) = config.keep_shares {
-        let signed = parts.folder.join(&acceptance::place_name(id));
-        let (lane, log, farm) = (id.clone(), log.clone(), parts.farm.clone());
-        let trimming =
-            Trimming { lane, log, farm, signed, clock: parts.clock.clone(), keep: keep.0 };
+        let readers = readers.clone();
+        let trimming = Trimming { readers, clock: parts.clock.clone(), keep: keep.0 };
         tasks.spawn(trimming.run(accountant.clone(), stopped.clone()));
     }
+    let (told, log_readers) = watch::channel(Vec::new());
+    tasks.spawn(readers.run(accountant.clone(), told, stopped.clone()));
     let (lane, mut ends) = (id.clone(), stopped.clone());
     tasks.spawn(async move {
         let over = async move { drop(ends.wait_for(|s| *s).await) };
@@ -395,6 +406,7 @@ fn count(
             format!("accounts of lane {lane}: {e}{hint}")
         })
     });
+    log_readers
 }
 
 /// A lane's chains in words.

@@ -23,6 +23,7 @@ pub mod keys;
 mod lane;
 mod legacy;
 mod listeners;
+mod log_readers;
 pub mod messages;
 mod metrics;
 mod mirror;

@@ -10,7 +10,7 @@ use crate::routes::{Access, Routes};
 use crate::state::{AppState, accounts_failure};
 use crate::visitor::Visitor;
 use crate::webhooks::{ABOUT, Attempt, Message, NewWebhook, Webhook, WebhookId};
-use crate::words::{say, t};
+use crate::words::{heard, say, t};
 use axum::extract::State;
 use axum::response::Redirect;
 use gruve_accounts::{Device, Factors};
@@ -258,7 +258,7 @@ fn sent(visitor: &Visitor, w: &Webhook, m: &Message, tries: &[Attempt]) -> Marku
                 (time(a.at)) ": "
                 @match (&a.status, &a.fault) {
                     (Some(status), _) => { (say!("answered {status} in {ms} ms", status = status, ms = a.took_ms)) },
-                    (None, Some(fault)) => { (fault) },
+                    (None, Some(fault)) => { (heard(fault)) },
                     (None, None) => { "–" },
                 }
             } } } }

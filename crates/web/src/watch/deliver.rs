@@ -3,6 +3,7 @@
 use super::readings::Reading;
 use super::sql::{DUE_HOOKS, REMOVE_HOOK, TRY_HOOK};
 use crate::failure::Failure;
+use crate::hook_fault::HookFault;
 use crate::hook_signature::HookSecret;
 use crate::state::AppState;
 use futures_util::future::BoxFuture;
@@ -28,7 +29,7 @@ pub trait HookSender: Send + Sync {
         url: &'a str,
         headers: &'a [(&'static str, String)],
         body: &'a str,
-    ) -> BoxFuture<'a, Result<u16, String>>;
+    ) -> BoxFuture<'a, Result<u16, HookFault>>;
 }
 
 /// The operator's webhook.
@@ -55,6 +56,7 @@ pub(super) fn alert_body(kind: &str, r: &Reading, now: Timestamp) -> String {
         "text": r.rule.text(),
         "reading": r.value,
         "unit": r.rule.unit(),
+        "about": r.about,
     });
     json!({ "type": kind, "timestamp": crate::money::rfc3339(now), "data": data }).to_string()
 }

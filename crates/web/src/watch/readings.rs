@@ -2,11 +2,12 @@
 
 use super::rules::Rule;
 use crate::failure::Failure;
+use crate::log_readers::{self, LogReaderKind};
 use crate::state::AppState;
 use gruve_market::FppsStatus;
 use gruve_treasury::PayoutState;
 use gruve_units::{Asset, LaneId, Timestamp};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// A reading of one rule for one subject.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -14,6 +15,8 @@ pub(crate) struct Reading {
     pub(crate) rule: Rule,
     pub(crate) subject: String,
     pub(crate) value: i64,
+    /// What is to be said of it besides, where the figure does not say enough.
+    pub(crate) about: Option<String>,
 }
 
 /// What must be remembered between two looks.
@@ -51,7 +54,7 @@ impl AppState {
         let now = self.now();
         let mut all = Vec::new();
         let mut add = |rule, subject: &str, value| {
-            all.push(Reading { rule, subject: subject.to_owned(), value });
+            all.push(Reading { rule, subject: subject.to_owned(), value, about: None });
         };
         for l in self.lanes().await? {
             let lane = &l.stats.lane;
@@ -85,7 +88,27 @@ impl AppState {
             let used = whole.saturating_sub(free).saturating_mul(100) / whole.max(1);
             add(Rule::DiskLow, "data", i64::try_from(used).unwrap_or(100));
         }
+        all.extend(self.unread_logs(looker, now));
         Ok(all)
+    }
+
+    /// Seconds that each who reads a share log is behind. One that reads no more is not behind either.
+    fn unread_logs(&self, looker: &Looker, now: Timestamp) -> Vec<Reading> {
+        let readers = self.live().log_readers();
+        let lanes: BTreeSet<&LaneId> = readers.iter().map(|r| &r.lane).collect();
+        let all = lanes.into_iter().flat_map(|lane| LogReaderKind::ALL.map(|who| (lane, who)));
+        all.map(|(lane, who)| {
+            let one = readers.iter().find(|r| r.lane == *lane && r.who == who);
+            // After a long stop a log is old, and read within minutes.
+            let since = one.and_then(|r| r.behind_since).map(|at| at.max(looker.begun));
+            Reading {
+                rule: Rule::LogUnread,
+                subject: log_readers::subject(lane, who),
+                value: since.map_or(0, |since| seconds(now, since)),
+                about: one.map(|r| r.text(now)).filter(|text| !text.is_empty()),
+            }
+        })
+        .collect()
     }
 
     /// Seconds since a lane had a share, as far as this process has seen.

@@ -23,11 +23,13 @@ pub enum Rule {
     ReserveLow,
     /// Per cent of the disk in use.
     DiskLow,
+    /// Seconds that one who reads a lane's share log is behind: the log is not trimmed before all have read it.
+    LogUnread,
 }
 
 impl Rule {
     /// All of them.
-    pub const ALL: [Rule; 10] = [
+    pub const ALL: [Rule; 11] = [
         Rule::LaneSilent,
         Rule::NodeBehind,
         Rule::Oversold,
@@ -38,6 +40,7 @@ impl Rule {
         Rule::RecordLate,
         Rule::ReserveLow,
         Rule::DiskLow,
+        Rule::LogUnread,
     ];
 
     /// The stable word, as stored, sent and configured.
@@ -54,6 +57,7 @@ impl Rule {
             Rule::RecordLate => "record_late",
             Rule::ReserveLow => "reserve_low",
             Rule::DiskLow => "disk_low",
+            Rule::LogUnread => "log_unread",
         }
     }
 
@@ -77,6 +81,7 @@ impl Rule {
             Rule::RecordLate => "Epochs are not published",
             Rule::ReserveLow => "The FPPS reserve is low",
             Rule::DiskLow => "The disk is nearly full",
+            Rule::LogUnread => "A share log is not read on, and grows",
         }
     }
 
@@ -84,7 +89,11 @@ impl Rule {
     #[must_use]
     pub const fn unit(self) -> &'static str {
         match self {
-            Rule::LaneSilent | Rule::NodeBehind | Rule::PayoutWaits | Rule::PriceStale => "s",
+            Rule::LaneSilent
+            | Rule::NodeBehind
+            | Rule::PayoutWaits
+            | Rule::PriceStale
+            | Rule::LogUnread => "s",
             Rule::Oversold | Rule::WalletLow | Rule::ReserveLow => "bps",
             Rule::PayInWaits => "payments",
             Rule::RecordLate => "epochs",
@@ -100,7 +109,11 @@ impl Rule {
             Rule::RecordLate => Some("record".to_owned()),
             Rule::PayoutWaits | Rule::WalletLow => Some("payouts".to_owned()),
             Rule::PriceStale => Some("prices".to_owned()),
-            Rule::Oversold | Rule::PayInWaits | Rule::ReserveLow | Rule::DiskLow => None,
+            Rule::Oversold
+            | Rule::PayInWaits
+            | Rule::ReserveLow
+            | Rule::DiskLow
+            | Rule::LogUnread => None,
         }
     }
 }
@@ -139,7 +152,7 @@ pub(crate) const fn turn(is_open: bool, reading: i64, at: Threshold) -> Turn {
 
 /// The thresholds of all rules.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Thresholds(pub [(Rule, Threshold); 10]);
+pub struct Thresholds(pub [(Rule, Threshold); 11]);
 
 impl Default for Thresholds {
     fn default() -> Thresholds {
@@ -155,6 +168,8 @@ impl Default for Thresholds {
             (Rule::RecordLate, at(6, 2)),
             (Rule::ReserveLow, at(-1_000, -1_500)),
             (Rule::DiskLow, at(90, 85)),
+            // Who signs and who counts are a minute behind where all is well; an hour's shares are a few megabytes.
+            (Rule::LogUnread, at(3_600, 1_800)),
         ])
     }
 }

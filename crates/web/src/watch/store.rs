@@ -173,8 +173,9 @@ impl AppState {
     /// Mail is told besides: a full outbox of one of the staff keeps no alert from being written.
     async fn mail_staff(&self, r: &Reading, what: &str) {
         let subject = format!("{} ({}) {what}", r.rule.text(), r.subject);
+        let about = r.about.as_ref().map(|about| format!("{about}\n\n")).unwrap_or_default();
         let body = format!(
-            "{subject}.\n\nReading: {} {}. The console lists what is open: /console/alerts",
+            "{subject}.\n\n{about}Reading: {} {}. The console lists what is open: /console/alerts",
             r.value,
             r.rule.unit()
         );

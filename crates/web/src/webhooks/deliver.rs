@@ -8,6 +8,7 @@ use super::sql::{
 use super::store::{Webhook, body_of, message, message_id, read};
 use super::{FAILING_MAX, KEPT, TRIES_MAX, WAITING_MAX, WAITS};
 use crate::failure::Failure;
+use crate::hook_fault::HookFault;
 use crate::state::AppState;
 use crate::watch::HookSender;
 use futures_util::StreamExt;
@@ -33,14 +34,12 @@ const AT_ONCE: usize = 16;
 /// gone are not a thousand tries.
 const REST: Duration = Duration::from_secs(30);
 const REST_MAX: Duration = Duration::from_secs(600);
-/// Characters of what went wrong that are kept.
-const FAULT_CHARS_MAX: usize = 200;
 /// What a receiver answers that wants nothing any more.
 const GONE: u16 = 410;
 
 /// What came of a try.
 struct Tried {
-    answer: Result<u16, String>,
+    answer: Result<u16, HookFault>,
     took_ms: u64,
 }
 
@@ -164,8 +163,7 @@ impl AppState {
         now: Timestamp,
     ) -> Tried {
         let Some(secret) = self.opened(webhook.id, &webhook.secret) else {
-            let fault = "the house cannot read the secret of this webhook: make a new one";
-            return Tried { answer: Err(fault.to_owned()), took_ms: 0 };
+            return Tried { answer: Err(HookFault::NoSecret), took_ms: 0 };
         };
         let old = webhook.old.as_ref().filter(|(_, until)| *until > now);
         let old = old.and_then(|(sealed, _)| self.opened(webhook.id, sealed));
@@ -191,13 +189,9 @@ impl AppState {
         is_last: bool,
     ) -> Result<bool, Failure> {
         let now = self.now();
-        let status = tried.answer.as_ref().ok().copied();
+        let status = tried.answer.ok();
         let is_taken = matches!(status, Some(200..=299));
-        let fault: Option<String> = tried
-            .answer
-            .as_ref()
-            .err()
-            .map(|e| e.chars().filter(|c| !c.is_control()).take(FAULT_CHARS_MAX).collect());
+        let fault = tried.answer.err().map(HookFault::text);
         let rest = (REST * (webhook.failures + 1)).min(REST_MAX);
         let failing = webhook.failing_since.is_some_and(|since| now.since(since) >= FAILING_MAX);
         let ends = if status == Some(GONE) {
@@ -213,7 +207,7 @@ impl AppState {
         };
         transact!(self.store(), tx -> Result<(), AccountsError> => {
             let took = i64::try_from(tried.took_ms).unwrap_or(i64::MAX);
-            let row = params![message, number, now, status, fault.clone(), took];
+            let row = params![message, number, now, status, fault, took];
             tx.execute(ADD_ATTEMPT, &row).await?;
             if is_taken {
                 tx.execute(TAKEN, &params![message, now]).await?;

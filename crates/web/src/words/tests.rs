@@ -330,6 +330,15 @@ fn every_notice_of_a_contract_is_in_every_language() {
     }
 }
 
+#[test]
+fn every_reason_why_a_webhook_took_nothing_is_in_every_language() {
+    for language in all().iter().skip(1) {
+        for fault in crate::HookFault::ALL {
+            assert_ne!(language.heard(fault.text()), fault.text(), "{}: {fault}", language.code);
+        }
+    }
+}
+
 /// Refusals of the rooms below that a page may show. What is the house's own fault is told as a reference only.
 const REFUSALS: [&str; 8] = [
     "accounts/src/error.rs",

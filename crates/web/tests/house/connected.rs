@@ -1,12 +1,16 @@
 //! The machines of the test's house as the gateway tells of them.
 
 use gruve_units::{Asset, Timestamp};
-use gruve_web::{LiveFarm, LiveSession};
+use gruve_web::{LiveFarm, LiveLogReader, LiveSession};
 use std::sync::Mutex;
 
 /// The machines of the house, all connected; and its node, which is behind where nothing else was said.
 #[derive(Default)]
-pub struct Connected(pub(super) Mutex<Vec<LiveSession>>, Mutex<Option<&'static str>>);
+pub struct Connected(
+    pub(super) Mutex<Vec<LiveSession>>,
+    Mutex<Option<&'static str>>,
+    Mutex<Vec<LiveLogReader>>,
+);
 
 impl Connected {
     /// All machines have had a share just now.
@@ -19,6 +23,11 @@ impl Connected {
     /// How the node of `btc` stands.
     pub fn node_is(&self, standing: &'static str) {
         *self.1.lock().unwrap() = Some(standing);
+    }
+
+    /// How far those are who read the share logs.
+    pub fn read_so_far(&self, readers: Vec<LiveLogReader>) {
+        *self.2.lock().unwrap() = readers;
     }
 
     /// More machines connect.
@@ -40,6 +49,10 @@ impl LiveFarm for Connected {
             template_age: Some(std::time::Duration::from_secs(3)),
             failures: 2,
         }]
+    }
+
+    fn log_readers(&self) -> Vec<LiveLogReader> {
+        self.2.lock().unwrap().clone()
     }
 
     fn sessions(&self) -> Vec<LiveSession> {

@@ -12,7 +12,7 @@ use crate::openapi::{Answer, Done, Fine, List, answers};
 use crate::routes::{Access, Routes};
 use crate::state::AppState;
 use crate::visitor::Visitor;
-use crate::watch::{Alert, Bulletin};
+use crate::watch::{Alert, Bulletin, Rule};
 use crate::words::t;
 use axum::extract::State;
 use axum::response::Redirect;
@@ -80,9 +80,9 @@ async fn alerts(
     let past = state.alerts_before(before, SHOWN).await?;
     let next = past.last().filter(|_| past.len() >= usize::try_from(SHOWN).unwrap_or(0));
     let next = next.map(|a| place(a).to_string());
-    let over: Vec<_> =
-        past.iter().filter(|a| a.closed.is_some()).map(|a| row(&visitor, staff, a)).collect();
-    let open: Vec<_> = open.iter().map(|a| row(&visitor, staff, a)).collect();
+    let row = |a: &Alert| row(&visitor, staff, a, about(&state, a));
+    let over: Vec<_> = past.iter().filter(|a| a.closed.is_some()).map(row).collect();
+    let open: Vec<_> = open.iter().map(row).collect();
     let columns = ["What", "Where", "Since", "Until", ">Reading", ">Worst", "Seen"];
     let bulletins = state.bulletins().await?;
     let content = html! {
@@ -95,7 +95,16 @@ async fn alerts(
     Ok(frame(&visitor, staff, "Alerts", lead, &content))
 }
 
-fn row(visitor: &Visitor, staff: Staff, a: &Alert) -> Vec<Markup> {
+/// What is to be said of an open alert besides its figure: as it stands now.
+fn about(state: &AppState, a: &Alert) -> Option<String> {
+    if a.rule != Rule::LogUnread || a.closed.is_some() {
+        return None;
+    }
+    let reader = state.live().log_readers().into_iter().find(|r| r.subject() == a.subject)?;
+    Some(reader.text(state.now())).filter(|text| !text.is_empty())
+}
+
+fn row(visitor: &Visitor, staff: Staff, a: &Alert, about: Option<String>) -> Vec<Markup> {
     let id = hex::encode(a.id);
     let seen = html! {
         @match a.seen {
@@ -107,7 +116,10 @@ fn row(visitor: &Visitor, staff: Staff, a: &Alert) -> Vec<Markup> {
     };
     let figure = |n: i64| html! { (n) " " (t(a.rule.unit())) };
     vec![
-        html! { span.tag.bad[a.closed.is_none()] { (t(a.rule.text())) } },
+        html! {
+            span.tag.bad[a.closed.is_none()] { (t(a.rule.text())) }
+            @if let Some(about) = about { span.small { " " (about) } }
+        },
         html! { (t(&a.subject)) },
         time(a.opened),
         html! { @match a.closed { Some(at) => (time(at)), None => "–" } },
@@ -202,6 +214,8 @@ answers! {
         subject: String,
         /// It in words.
         text: String,
+        /// What more there is to say while it is open, and what to do; most alerts say enough by their figure.
+        about: Option<String>,
         /// The unit of what is measured.
         unit: String,
         /// What is measured now, or was last.
@@ -227,12 +241,13 @@ answers! {
     }
 }
 
-fn body(a: &Alert) -> AlertBody {
+fn body(state: &AppState, a: &Alert) -> AlertBody {
     AlertBody {
         id: hex::encode(a.id),
         rule: a.rule.name(),
         subject: a.subject.clone(),
         text: a.rule.text().to_string(),
+        about: about(state, a),
         unit: a.rule.unit().to_string(),
         reading: a.reading,
         worst: a.worst,
@@ -248,8 +263,8 @@ async fn alerts_json(State(state): State<AppState>, _: Staff) -> Result<Fine<Ale
     let open = state.open_alerts().await?;
     let newest = state.alerts_before(None, SHOWN).await?;
     Ok(Answer(Alerts {
-        open: open.iter().map(body).collect(),
-        newest: newest.iter().map(body).collect(),
+        open: open.iter().map(|a| body(&state, a)).collect(),
+        newest: newest.iter().map(|a| body(&state, a)).collect(),
     }))
 }
 
@@ -264,7 +279,7 @@ async fn all_json(
         Some(at) => Some(behind(&at).ok_or_else(wrong)?),
         None => None,
     };
-    page.give(state.alerts_before(before, page.wanted()?).await?, place, body)
+    page.give(state.alerts_before(before, page.wanted()?).await?, place, |a| body(&state, a))
 }
 
 /// `POST /api/v1/console/alerts/{id}/seen`
