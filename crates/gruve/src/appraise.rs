@@ -73,10 +73,7 @@ pub fn run(args: &AppraiseArgs) -> Result<ExitCode, String> {
         .map_err(|e| said(&args.terms, &e))?;
     let csv = read(&args.history, history::BYTES_MAX)?;
     let past = History::parse(offer.asset, &csv).map_err(|e| said(&args.history, &e))?;
-    let (from, to) = (args.from.unwrap_or(past.first()), args.to.unwrap_or(past.last()));
-    if to < from {
-        return Err(format!("--from {from} is after --to {to}"));
-    }
+    let (from, to) = days(args, &past)?;
     let test = backtest(&offer, &past).map_err(|e| e.to_string())?;
     let purchases = test.buy_each(from, to).map_err(|e| e.to_string())?;
     let summary = summarise(&purchases, offer.term_days.is_none());
@@ -115,6 +112,21 @@ pub fn run(args: &AppraiseArgs) -> Result<ExitCode, String> {
         print!("{}", told(&offer, &past, &purchases, found));
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// The first and the last day of purchase.
+fn days(args: &AppraiseArgs, past: &History) -> Result<(Date, Date), String> {
+    let (first, last) = (past.first(), past.last());
+    for (name, day) in [("--from", args.from), ("--to", args.to)] {
+        if let Some(day) = day.filter(|day| past.day(*day).is_none()) {
+            return Err(format!("{name} {day}: the history runs from {first} to {last}"));
+        }
+    }
+    let (from, to) = (args.from.unwrap_or(first), args.to.unwrap_or(last));
+    if to < from {
+        return Err(format!("--from {from} is after --to {to}"));
+    }
+    Ok((from, to))
 }
 
 /// `EUR=1.08`, or `EUR=eur.csv`.

@@ -58,7 +58,7 @@ impl History {
     /// [`AppraiseError::History`] with the line.
     pub fn parse(asset: Asset, csv: &str) -> Result<History, AppraiseError> {
         let wrong = |line: usize, why: String| AppraiseError::History { line: line + 1, why };
-        let mut lines = csv.lines().enumerate().filter(|(_, l)| !l.trim().is_empty());
+        let mut lines = unmarked(csv).lines().enumerate().filter(|(_, l)| !l.trim().is_empty());
         let (_, head) = lines.next().ok_or_else(|| wrong(0, "it is empty".into()))?;
         let columns = Columns::find(asset, head).map_err(|why| wrong(0, why))?;
         let (mut first, mut days) = (None, Vec::new());
@@ -135,7 +135,7 @@ impl Columns {
         let names: Vec<&str> = head.trim().split(',').map(str::trim).collect();
         let code = asset.code().to_ascii_lowercase();
         let find = |name: &str| names.iter().position(|n| *n == name);
-        let must = |name: &str| find(name).ok_or_else(|| format!("there is no column {name}"));
+        let must = |name: &str| find(name).ok_or_else(|| no_column(name, &names));
         let columns = Columns {
             date: must("date")?,
             price: must("price_usd")?,
@@ -146,7 +146,8 @@ impl Columns {
         };
         if columns.subsidy.is_none() && columns.issuance.is_none() {
             return Err(format!(
-                "it does not say what a block makes: there is neither subsidy_{code}_per_block nor issuance_{code}"
+                "it does not say what a block of {asset} makes: there is neither subsidy_{code}_per_block nor \
+                 issuance_{code}. Is it another coin's history?"
             ));
         }
         Ok(columns)
@@ -156,19 +157,24 @@ impl Columns {
         let fields: Vec<&str> = line.trim().split(',').collect();
         let field = |i: usize| fields.get(i).copied().unwrap_or("").trim();
         let date: Date = field(self.date).parse()?;
-        let price = fixed(field(self.price), 6)?;
-        let difficulty = fixed(field(self.difficulty), 6)?;
+        let figure = |name: &str, at: usize, places: u32| {
+            fixed(field(at), places).map_err(|why| format!("{name}: {why}"))
+        };
+        let price = figure("price_usd", self.price, 6)?;
+        let difficulty = figure("difficulty", self.difficulty, 6)?;
         let decimals = asset.decimals();
         let per_day = blocks_a_day(asset);
         let subsidy = match (self.subsidy, self.issuance) {
-            (Some(i), _) => fixed(field(i), decimals)?,
+            (Some(i), _) => figure("what a block makes", i, decimals)?,
             // The day's number of blocks is luck; what each of them made is one of few steps.
-            (None, Some(i)) => nearest_step(asset, fixed(field(i), decimals)? / per_day),
+            (None, Some(i)) => {
+                nearest_step(asset, figure("what a day makes", i, decimals)? / per_day)
+            }
             (None, None) => 0,
         };
-        let fees = match self.fees.map(field) {
-            None | Some("") => None,
-            Some(f) => Some(fixed(f, decimals)? / per_day),
+        let fees = match self.fees.filter(|i| !field(*i).is_empty()) {
+            None => None,
+            Some(i) => Some(figure("fees", i, decimals)? / per_day),
         };
         if price == 0 || difficulty == 0 || subsidy == 0 {
             return Err(format!("price, difficulty and subsidy of {date} must be above zero"));
@@ -183,6 +189,19 @@ impl Columns {
         };
         Ok((date, day))
     }
+}
+
+/// A text without the mark of its encoding that some programs for tables write before it.
+pub(super) fn unmarked(text: &str) -> &str {
+    text.strip_prefix('\u{feff}').unwrap_or(text)
+}
+
+/// That a column is missing, and what was found in its place.
+pub(super) fn no_column(name: &str, names: &[&str]) -> String {
+    let there: String = names.join(", ").chars().take(200).collect();
+    format!(
+        "there is no column {name}: commas part the columns, and the first line names them. It says: {there}"
+    )
 }
 
 /// Blocks that a chain steers to in a day.
@@ -224,7 +243,10 @@ pub(super) fn fixed(text: &str, places: u32) -> Result<u128, String> {
 }
 
 fn plain(text: &str, places: u32) -> Result<u128, String> {
-    let bad = || format!("{text:?} is not a number");
+    let bad = || match text.strip_prefix('-') {
+        Some(_) => format!("{text:?} is below zero"),
+        None => format!("{text:?} is not a number such as 12.5"),
+    };
     let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
     let digits = |t: &str| t.bytes().all(|b| b.is_ascii_digit());
     if whole.is_empty() || whole.len() > 20 || !digits(whole) || !digits(fraction) {
@@ -288,6 +310,29 @@ mod tests {
         assert_eq!(line(&format!("{head}\n2018-07-18,-1,1,1,,1\n")), 2);
         assert_eq!(line(&format!("{head}\n2018-07-18,1e99,1,1,,1\n")), 2);
         assert_eq!(line(&format!("{head}\n2018-07-18,e3,1,1,,1\n")), 2);
+    }
+
+    #[test]
+    fn what_is_wrong_with_a_history_is_said_so_that_it_can_be_mended() {
+        let why = |text: &str| History::parse(Asset::Btc, text).unwrap_err().to_string();
+        let head = BTC.lines().next().unwrap();
+        let line = |line: &str| why(&format!("{head}\n{line}\n"));
+        let says = |said: String, parts: &[&str]| {
+            assert!(parts.iter().all(|part| said.contains(part)), "{said}");
+        };
+        says(why(&BTC.replace(',', ";")), &["no column date", "commas", "date;price_usd"]);
+        says(why(&BTC.replace("_btc", "_ltc")), &["subsidy_btc_per_block", "another coin"]);
+        says(line("2018-07-18,x,1,1,,1"), &["line 2", "price_usd", "\"x\"", "such as 12.5"]);
+        says(line("2018-07-18,1,,1,,1"), &["line 2", "difficulty"]);
+        says(line("2018-07-18,1,1,-1,,1"), &["line 2", "fees", "below zero"]);
+        says(line("2018-07-18,1,1,1,,"), &["line 2", "what a block makes"]);
+    }
+
+    #[test]
+    fn a_mark_of_encoding_and_other_ends_of_lines_change_nothing() {
+        let plain = History::parse(Asset::Btc, BTC).unwrap();
+        let other = format!("\u{feff}{}", BTC.replace('\n', "\r\n"));
+        assert_eq!(History::parse(Asset::Btc, &other).unwrap(), plain);
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! What money is worth that an offer is paid in, and that is neither dollars nor the coin it mines.
 
-use super::history::{exact, fixed, push_day};
+use super::history::{exact, fixed, no_column, push_day, unmarked};
 use super::{AppraiseError, Date};
 use gruve_units::Asset;
 
@@ -35,12 +35,12 @@ impl Money {
     /// [`AppraiseError::History`] with the line.
     pub fn daily(asset: Asset, csv: &str) -> Result<Money, AppraiseError> {
         let wrong = |line: usize, why: String| AppraiseError::History { line: line + 1, why };
-        let mut lines = csv.lines().enumerate().filter(|(_, l)| !l.trim().is_empty());
+        let mut lines = unmarked(csv).lines().enumerate().filter(|(_, l)| !l.trim().is_empty());
         let (_, head) = lines.next().ok_or_else(|| wrong(0, "it is empty".into()))?;
         let names: Vec<&str> = head.trim().split(',').map(str::trim).collect();
         let find = |name: &str| {
             let at = names.iter().position(|n| *n == name);
-            at.ok_or_else(|| wrong(0, format!("there is no column {name}")))
+            at.ok_or_else(|| wrong(0, no_column(name, &names)))
         };
         let (date, usd) = (find("date")?, find("price_usd")?);
         let mut first = None;

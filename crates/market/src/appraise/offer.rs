@@ -1,6 +1,7 @@
 //! An offer of hashpower, whoever makes it.
 
-use super::{AppraiseError, Money, history::exact, own};
+use super::history::{exact, unmarked};
+use super::{AppraiseError, Money, own};
 use gruve_statement::Terms;
 use gruve_statement::hosting::HostingTerms;
 use gruve_statement::metered::METERED_FORMAT;
@@ -197,10 +198,14 @@ impl Offer {
     /// # Errors
     /// As [`Offer::parse`]; what is left open and not given is said.
     pub fn parse_with(json: &str, given: &Given) -> Result<Offer, AppraiseError> {
+        let json = unmarked(json);
         let value: Value =
             serde_json::from_str(json).map_err(|e| wrong(format!("not JSON: {e}")))?;
         match value.get("format").and_then(Value::as_str) {
-            Some("gruve offer 1") => read::<Written>(value)?.offer(),
+            Some("gruve offer 1") => {
+                as_written(&value)?;
+                read::<Written>(value)?.offer()
+            }
             Some(SIGNED_FORMAT) => own::of_file(json, given),
             Some(FORMAT | FORMAT_1 | METERED_FORMAT) => {
                 let terms = Terms::parse(json.as_bytes()).map_err(|e| wrong(e.to_string()))?;
@@ -215,6 +220,37 @@ impl Offer {
             None => Err(wrong(r#"it must begin with "format": "gruve offer 1""#.into())),
         }
     }
+}
+
+/// Members that are text, so that no decimal is rounded on the way, and those that are whole numbers of days.
+const TEXTS: [&str; 10] = [
+    "name",
+    "coin",
+    "hashrate",
+    "price_usd",
+    "price_coin",
+    "fee_usd_per_th_day",
+    "service_percent",
+    "uptime_percent",
+    "operator_share_after_break_even_percent",
+    "minimum_payout",
+];
+const DAYS: [&str; 2] = ["term_days", "starts_after_days"];
+
+/// Says by its name which member is written otherwise than the format has it.
+fn as_written(offer: &Value) -> Result<(), AppraiseError> {
+    for name in TEXTS {
+        if let Some(other) = offer.get(name).filter(|v| !v.is_string() && !v.is_null()) {
+            let text = other.to_string().replace('"', "");
+            return Err(wrong(format!("{name}: write it as text, such as \"{text}\"")));
+        }
+    }
+    for name in DAYS {
+        if let Some(other) = offer.get(name).filter(|v| !v.is_u64() && !v.is_null()) {
+            return Err(wrong(format!("{name}: {other} is not a whole number of days")));
+        }
+    }
+    Ok(())
 }
 
 pub(super) fn wrong(why: String) -> AppraiseError {
@@ -388,6 +424,13 @@ pub(super) mod tests {
                 .contains("after_days")
         );
         assert!(says(&[("format", "other".into())]).contains("other"));
+        let text = says(&[("price_usd", 5.into())]);
+        assert!(text.contains("price_usd: write it as text, such as \"5\""), "{text}");
+        for days in [serde_json::json!(-1), serde_json::json!(1.5), serde_json::json!("30")] {
+            let said = says(&[("term_days", days)]);
+            assert!(said.contains("term_days") && said.contains("whole number"), "{said}");
+        }
+        assert!(says(&[("price_usd", "-5".into())]).contains("price_usd: \"-5\" is below zero"));
         assert!(Offer::parse("{").unwrap_err().to_string().contains("JSON"));
     }
 }
