@@ -116,3 +116,30 @@ async fn connections_logins_and_jobs_are_counted_as_they_come_and_go() {
         (0, 0)
     );
 }
+
+/// Names are all that a watcher has to go by.
+#[tokio::test(flavor = "multi_thread")]
+async fn every_reason_that_is_counted_is_explained_to_operators() {
+    let dir = tempfile::tempdir().unwrap();
+    let figures = house(dir.path(), 0).gateway.figures();
+    let page = include_str!("../../../../docs/operators.md");
+    let row = |metric: &str| {
+        let begin = format!("| `{metric}{{");
+        page.lines().find(|l| l.starts_with(&begin)).unwrap_or_else(|| panic!("no {metric}"))
+    };
+    for (metric, names) in [
+        ("gruve_stratum_connections_ended_total", &figures.ended),
+        ("gruve_stratum_connections_refused_total", &figures.turned_away),
+        ("gruve_stratum_logins_total", &figures.logins),
+        ("gruve_stratum_shares_refused_total", &figures.refused),
+    ] {
+        assert!(!names.is_empty());
+        for (name, _) in names {
+            assert!(row(metric).contains(&format!("`{name}`")), "{metric}: {name}");
+        }
+    }
+    for connections in &figures.connections {
+        let kind = connections.kind;
+        assert!(row("gruve_stratum_connections").contains(&format!("`{kind}`")), "{kind}");
+    }
+}
