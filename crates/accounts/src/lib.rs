@@ -83,7 +83,9 @@ pub use error::AccountsError;
 pub use factors::{Factors, PER_SECOND_FACTOR, RECOVERY_CODES, TotpSetup};
 pub use keys::{ApiKey, KEY_LIFE_MAX, KEY_PREFIX, KEYS_MAX, KeyId, Scope};
 pub use lost::{LostFactor, RECOVERY_DELAY};
-pub use mail::{Delivered, MUCH_DUE, Mail, MailError, MailRules, Mailer, TRIES_MAX, in_english};
+pub use mail::{
+    Delivered, Handed, MUCH_DUE, Mail, MailError, MailRules, Mailer, TRIES_MAX, Taken, in_english,
+};
 pub use names::{
     EMAIL_BYTES_MAX, PASSWORD_BYTES_MAX, PASSWORD_CHARS_MIN, RESERVED_NAMES, is_account_name,
 };

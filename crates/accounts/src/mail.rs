@@ -2,7 +2,7 @@
 //!
 //! A message is a row until a mail server has taken it, or [`TRIES_MAX`] tries were in vain. Each try is
 //! counted before it is made, so that a message that kills the sender is not tried for ever; a crash
-//! between the server's yes and the row's end sends it twice.
+//! between the server's yes and the row's end sends it twice, and one before that a minute later (longer after more tries).
 
 use crate::sql::{COUNT_DUE_MAIL, COUNT_MAIL, DUE_MAIL, INSERT_MAIL, REMOVE_MAIL, TRY_MAIL};
 use crate::{Accounts, AccountsError, Result, Role};
@@ -16,8 +16,8 @@ pub const TRIES_MAX: i64 = 10;
 /// The first wait after a try that failed; doubled with each.
 const WAIT_FIRST: Duration = Duration::from_secs(60);
 
-/// Messages taken at once.
-const AT_ONCE: i64 = 20;
+/// Messages taken at once, where nobody says how many.
+const AT_ONCE: u32 = 20;
 
 /// Messages of an account that wait at most: what one can make by pressing buttons is bounded.
 const WAITING_MAX: i64 = 20;
@@ -159,6 +159,26 @@ async fn put(
     Ok(true)
 }
 
+/// A message that a sender has taken to hand it over: nobody else does before its next try.
+#[derive(Debug)]
+pub struct Taken {
+    id: [u8; 16],
+    account: AccountId,
+    tries: i64,
+    mail: Mail,
+}
+
+/// What became of a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Handed {
+    /// The server has it.
+    Over,
+    /// It is tried again.
+    Later,
+    /// It is given up.
+    GivenUp,
+}
+
 /// What came of a round.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Delivered {
@@ -170,54 +190,76 @@ pub struct Delivered {
     pub given_up: u32,
 }
 
+impl Delivered {
+    /// One more message.
+    pub fn count(&mut self, handed: Handed) {
+        let n = match handed {
+            Handed::Over => &mut self.sent,
+            Handed::Later => &mut self.later,
+            Handed::GivenUp => &mut self.given_up,
+        };
+        *n = n.saturating_add(1);
+    }
+}
+
 impl Accounts {
-    /// Hands over the messages that are due. One sender at a time is enough, and more do no harm.
+    /// Takes messages that are due, the oldest, in one transaction that counts their tries.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn take_mail(&self, most: u32) -> Result<Vec<Taken>> {
+        let now = self.now();
+        transact!(self.store(), tx -> Result<_> => {
+            let mut taken = Vec::new();
+            for row in tx.fetch_all(DUE_MAIL, &params![now, most]).await? {
+                let (id, tries): ([u8; 16], i64) = (row.get("id")?, row.get("tries")?);
+                let doubled = 2_u32.saturating_pow(u32::try_from(tries).unwrap_or(16).min(16));
+                let next = now.plus(WAIT_FIRST * doubled);
+                if tx.execute(TRY_MAIL, &params![id, tries, next]).await? == 0 {
+                    // Another sender has it.
+                    continue;
+                }
+                let mail = Mail {
+                    to: row.get("recipient")?,
+                    subject: row.get("subject")?,
+                    body: row.get("body")?,
+                };
+                taken.push(Taken { id, account: row.get("account")?, tries, mail });
+            }
+            Ok(taken)
+        })
+    }
+
+    /// Hands a message over. Its row ends as soon as the server has it, by itself: what a crash sends twice is what was on
+    /// its way just then.
+    ///
+    /// # Errors
+    /// The database's. What the mail server says is counted, not an error.
+    pub async fn hand_over(&self, mailer: &dyn Mailer, taken: Taken) -> Result<Handed> {
+        let Taken { id, account, tries, mail } = taken;
+        let handed = match mailer.send(&mail).await {
+            Ok(()) => Handed::Over,
+            Err(MailError::Later(_)) if tries + 1 < TRIES_MAX => return Ok(Handed::Later),
+            Err(_) => Handed::GivenUp,
+        };
+        let now = self.now();
+        transact!(self.store(), tx -> Result<_> => {
+            if handed == Handed::GivenUp {
+                self.record(tx, now, account, "mail.given_up").await?;
+            }
+            tx.execute(REMOVE_MAIL, &params![id]).await?;
+            Ok(handed)
+        })
+    }
+
+    /// Hands over messages that are due, one after the other. One sender at a time is enough, and more do no harm.
     ///
     /// # Errors
     /// The database's. What the mail server says is counted, not an error.
     pub async fn deliver(&self, mailer: &dyn Mailer) -> Result<Delivered> {
-        let now = self.now();
-        let due = self.store().read().await?.fetch_all(DUE_MAIL, &params![now, AT_ONCE]).await?;
         let mut done = Delivered::default();
-        for row in due {
-            let (id, tries): ([u8; 16], i64) = (row.get("id")?, row.get("tries")?);
-            let wait =
-                WAIT_FIRST * 2_u32.saturating_pow(u32::try_from(tries).unwrap_or(16).min(16));
-            let taken = transact!(self.store(), tx -> Result<_> => {
-                Ok(tx.execute(TRY_MAIL, &params![id, tries, now.plus(wait)]).await?)
-            })?;
-            if taken == 0 {
-                // Another sender has it.
-                continue;
-            }
-            let mail = Mail {
-                to: row.get("recipient")?,
-                subject: row.get("subject")?,
-                body: row.get("body")?,
-            };
-            let ended = match mailer.send(&mail).await {
-                Ok(()) => {
-                    done.sent += 1;
-                    true
-                }
-                Err(MailError::Later(_)) if tries + 1 < TRIES_MAX => {
-                    done.later += 1;
-                    false
-                }
-                Err(_) => {
-                    done.given_up += 1;
-                    let account = row.get("account")?;
-                    transact!(self.store(), tx -> Result<_> => {
-                        self.record(tx, now, account, "mail.given_up").await
-                    })?;
-                    true
-                }
-            };
-            if ended {
-                transact!(self.store(), tx -> Result<_> => {
-                    Ok(tx.execute(REMOVE_MAIL, &params![id]).await?)
-                })?;
-            }
+        for taken in self.take_mail(AT_ONCE).await? {
+            done.count(self.hand_over(mailer, taken).await?);
         }
         Ok(done)
     }

@@ -79,11 +79,12 @@ pub(crate) fn done(r: Voice<'_>, to: &str, what: &str) -> Mail {
     mail(r, to, "a change of your account", &lines)
 }
 
-/// What became of contracts: sentences, each with the path of its page.
+/// What became of contracts: a sentence, or one on each line, each time with the path of its page.
 pub(crate) fn of_contracts(r: Voice<'_>, to: &str, of: &[(String, String)]) -> Mail {
     let origin = r.rules.origin.trim_end_matches('/');
     let links: Vec<String> = of.iter().map(|(_, path)| format!("{origin}{path}")).collect();
     let both = of.iter().zip(&links);
-    let lines: Vec<&str> = both.flat_map(|((said, _), link)| [said.as_str(), link]).collect();
+    let lines: Vec<&str> =
+        both.flat_map(|((said, _), link)| said.lines().chain([&**link])).collect();
     mail(r, to, "about your contracts", &lines)
 }

@@ -5,9 +5,9 @@ mod post;
 mod totp;
 
 use gruve_accounts::{
-    AccountRules, Accounts, AccountsError, CHANGE_DELAY, Confirmed, Delivered, KEYS_MAX,
-    LETTERS_PER_NETWORK, Mail, MailError, MailRules, NewAccount, PER_ADDRESS, Role, SIGN_INS_TOLD,
-    SIGN_UPS_PER_NETWORK, Scope, TRIES_MAX, Ticket,
+    AccountRules, Accounts, AccountsError, CHANGE_DELAY, Confirmed, Delivered, Handed, KEYS_MAX,
+    LETTERS_PER_NETWORK, Mail, MailError, MailRules, Mailer, NewAccount, PER_ADDRESS, Role,
+    SIGN_INS_TOLD, SIGN_UPS_PER_NETWORK, Scope, TRIES_MAX, Ticket,
 };
 use gruve_store::{Store, laws, transact};
 use gruve_units::{AccountId, Asset, Clock as _, Duration, ManualClock, SeededEntropy, Timestamp};
@@ -308,6 +308,54 @@ async fn messages_are_tried_again_later_and_given_up_in_the_end(store: Store) {
     assert!(!format!("{:?}", Mail { to: "a@b.cd".into(), ..house_mail() }).contains('@'));
 }
 
+/// Takes a message and is gone before it can say so.
+struct Gone<'a>(&'a Sink);
+
+#[async_trait::async_trait]
+impl Mailer for Gone<'_> {
+    async fn send(&self, mail: &Mail) -> Result<(), MailError> {
+        self.0.send(mail).await?;
+        std::future::pending().await
+    }
+}
+
+/// A sender that is killed leaves nothing but its rows.
+async fn a_sender_that_is_killed_loses_nothing_and_repeats_what_was_on_its_way_alone(store: Store) {
+    let (house, anna) = House::with_anna(store.clone()).await;
+    for n in 0..5 {
+        transact!(store, tx -> Result<(), AccountsError> => {
+            house.accounts.tell_owner(tx, anna, &format!("Thing {n} was done.")).await
+        })
+        .unwrap();
+    }
+    let mut taken = house.accounts.take_mail(20).await.unwrap();
+    assert_eq!(taken.len(), 5);
+    let first = taken.remove(0);
+    assert_eq!(house.accounts.hand_over(&house.sink, first).await.unwrap(), Handed::Over);
+    // The server has the second, and the sender is killed before its row ends.
+    let (gone, second) = (Gone(&house.sink), taken.remove(0));
+    let killed =
+        tokio::time::timeout(std::time::Duration::ZERO, house.accounts.hand_over(&gone, second));
+    assert!(killed.await.is_err());
+    drop(taken);
+    let before = std::mem::take(&mut *house.sink.taken.lock().unwrap());
+    assert_eq!(before.len(), 2);
+    // What was taken is nobody else's until its next try.
+    assert_eq!(house.accounts.deliver(&house.sink).await.unwrap(), Delivered::default());
+    house.clock.advance(Duration::from_secs(60));
+    let after = house.mail().await;
+    let things = |of: &[Mail]| -> Vec<String> {
+        of.iter().map(|m| m.body.split(" was").next().unwrap().to_owned()).collect()
+    };
+    let mut all = [things(&before), things(&after)].concat();
+    all.sort();
+    let mut expected: Vec<String> = (0..5).map(|n| format!("Thing {n}")).collect();
+    let twice = things(&before[1..]).remove(0);
+    expected.push(twice);
+    expected.sort();
+    assert_eq!(all, expected, "each once, but the one that was on its way");
+}
+
 fn house_mail() -> Mail {
     Mail { to: String::new(), subject: "s".into(), body: "secret".into() }
 }
@@ -439,7 +487,7 @@ async fn news_of_contracts_is_one_letter_in_the_owners_language_and_holds_nothin
     let house = House { accounts, clock, sink: Sink::default() };
     let anna = house.accounts.sign_up(named("anna")).await.unwrap();
     house.accounts.set_language(anna, Some("nb")).await.unwrap();
-    let lines = [("It stops.", "/contracts/1"), ("It goes on.", "/metered/2")]
+    let lines = [("It stops.\nIt stood at 5.", "/contracts/1"), ("It goes on.", "/metered/2")]
         .map(|(said, path)| (said.to_owned(), path.to_owned()));
     let tell = async |who: AccountId| {
         transact!(store, tx -> Result<(), AccountsError> => {
@@ -453,7 +501,7 @@ async fn news_of_contracts_is_one_letter_in_the_owners_language_and_holds_nothin
     assert_eq!(sent.len(), 1, "nobody else is written to");
     assert_eq!(sent[0].to, "anna@example.org");
     assert_eq!(sent[0].subject, "Gruve: nb: about your contracts");
-    let body = "nb: It stops.\n\nhttps://gruve.test/contracts/1\n\nnb: It goes on.\n\n\
+    let body = "nb: It stops.\n\nnb: It stood at 5.\n\nhttps://gruve.test/contracts/1\n\nnb: It goes on.\n\n\
                 https://gruve.test/metered/2\n\n-- \nGruve\n";
     assert_eq!(sent[0].body, body);
     // What a full outbox has no room for is left out, and what it tells of stands.
@@ -503,7 +551,8 @@ laws! { mail: [
     where_addresses_are_confirmed_signing_up_tells_nobody_whether_there_is_an_account,
     one_network_opens_accounts_within_its_limit_and_others_still_can,
     a_ticket_for_one_thing_is_none_for_another,
-    messages_are_tried_again_later_and_given_up_in_the_end,
+    a_sender_that_is_killed_loses_nothing_and_repeats_what_was_on_its_way_alone,
+        messages_are_tried_again_later_and_given_up_in_the_end,
     a_house_without_mail_says_so,
     a_link_that_comes_too_late_does_not_say_that_something_was_stopped,
     a_code_that_is_used_again_is_refused_and_told_to_its_owner,

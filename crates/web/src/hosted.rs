@@ -16,13 +16,14 @@ use gruve_hosting::{
 };
 use gruve_ledger::LedgerError;
 use gruve_market::metered::Period;
+use gruve_market::statement::{Line, Statement};
 use gruve_market::{
     ContractView, DELIVERED_MAX, EPOCH_LINES_MAX, MarketError, Ownership, PaysFrom, Plan, Scheme,
 };
 use gruve_store::{StoreError, Tx, transact};
 use gruve_treasury::TreasuryError;
 use gruve_units::{
-    AccountId, Amount, Blame, Blamed, ContractId, Duration, EpochNumber, Hashes, MachineId,
+    AccountId, Amount, Blame, Blamed, ContractId, Duration, EpochNumber, Hashes, LaneId, MachineId,
     Timestamp,
 };
 use serde::Deserialize;
@@ -449,6 +450,21 @@ impl AppState {
         let lines = lines.map_err(|e| market_failure(&e))?;
         let taken: Vec<_> = lines.iter().map(|l| (l.epochs.0, l.delivered)).collect();
         self.hosting().footprint(&c.lane, &taken).await.map_err(|e| hosting_failure(&e))
+    }
+
+    /// The same of the epochs on a page of a contract's statement.
+    pub(crate) async fn footprint_of_page(
+        &self,
+        lane: &LaneId,
+        page: &Statement,
+    ) -> Result<Footprint, Failure> {
+        let work = |line: &Line| match line {
+            Line::Epoch(l) => Some((EpochNumber(l.epoch), l.delivered)),
+            Line::Usage(l) => Some((EpochNumber(l.epoch), l.delivered)),
+            _ => None,
+        };
+        let taken: Vec<_> = page.lines.iter().filter_map(|l| work(&l.line)).collect();
+        self.hosting().footprint(lane, &taken).await.map_err(|e| hosting_failure(&e))
     }
 
     /// What is stated of the sites' electricity.

@@ -215,6 +215,14 @@ async fn the_electricity_behind_a_lease_is_shown_by_site_with_its_price_and_fact
     {
         assert!(page.contains(word), "{word}");
     }
+    // The statement to be printed has the same of its epochs.
+    let printed = kari.get(&format!("/contracts/{id}/statement")).await.body;
+    let energy = printed.split("id=\"energy-h\"").nth(1).unwrap();
+    for word in
+        ["bergen", "19 g", "0.045", "the grid", "For each terahash", "of the epochs on this page"]
+    {
+        assert!(energy.contains(word), "{word}: {energy}");
+    }
 }
 
 /// The row of a table of a page's section that has this text, without its tags.

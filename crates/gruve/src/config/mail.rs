@@ -25,6 +25,12 @@ pub struct MailConfig {
     /// A file whose first line is its password.
     #[serde(default)]
     pub password_file: Option<PathBuf>,
+    /// Connections to the mail server at most, side by side.
+    #[serde(default = "four")]
+    pub connections: u32,
+    /// Letters handed to it in a second at most.
+    #[serde(default = "twenty")]
+    pub letters_per_second: u32,
     /// Whether new customers confirm their address before they are let in.
     #[serde(default = "yes")]
     pub confirm_sign_up: bool,
@@ -46,6 +52,22 @@ pub enum MailSecurity {
 const fn yes() -> bool {
     true
 }
+
+/// A letter takes a server half a dozen answers. At thirty milliseconds each that is five letters a second on a connection,
+/// so four of them make [`twenty`]; servers that count connections let a client have ten and more.
+const fn four() -> u32 {
+    4
+}
+
+/// A thousand letters in less than a minute, and what providers of mail let a client send without being asked.
+const fn twenty() -> u32 {
+    20
+}
+
+/// More would look like an attack to many servers, and is not needed for [`LETTERS_PER_SECOND_MAX`].
+const CONNECTIONS_MAX: u32 = 20;
+/// Taken from the outbox at once, each with some kilobytes.
+const LETTERS_PER_SECOND_MAX: u32 = 1_000;
 
 /// `[accounts]`
 #[derive(Clone, Debug, Deserialize)]
@@ -103,6 +125,12 @@ impl MailConfig {
         if !self.from.contains('@') {
             fault("mail.from", "write who sends, as `Gruve <gruve@example.org>`");
         }
+        if !(1..=CONNECTIONS_MAX).contains(&self.connections) {
+            fault("mail.connections", "write 1 to 20");
+        }
+        if !(1..=LETTERS_PER_SECOND_MAX).contains(&self.letters_per_second) {
+            fault("mail.letters_per_second", "write 1 to 1000");
+        }
         if self.user.is_some() != self.password_file.is_some() {
             fault("mail.user", "set mail.user and mail.password_file both, or neither");
         }
@@ -132,5 +160,21 @@ mod tests {
         assert_eq!(places(&open, true), ["mail.security"]);
         assert_eq!(places(&with("host = \"mx.example.org\""), false), ["http.origin"]);
         assert_eq!(places(&with("host = \"mx\"\nuser = \"u\""), true), ["mail.user"]);
+    }
+
+    #[test]
+    fn connections_and_letters_in_a_second_have_bounds() {
+        let with = |rest: &str| format!("from = \"Gruve <g@example.org>\"\nhost = \"mx\"\n{rest}");
+        let plain: MailConfig = toml::from_str(&with("")).unwrap();
+        assert_eq!((plain.connections, plain.letters_per_second), (4, 20));
+        assert!(places(&with("connections = 20\nletters_per_second = 1000"), true).is_empty());
+        for connections in [0, 21] {
+            let text = with(&format!("connections = {connections}"));
+            assert_eq!(places(&text, true), ["mail.connections"]);
+        }
+        for letters in [0, 1_001] {
+            let text = with(&format!("letters_per_second = {letters}"));
+            assert_eq!(places(&text, true), ["mail.letters_per_second"]);
+        }
     }
 }

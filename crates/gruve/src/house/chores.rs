@@ -89,9 +89,9 @@ pub(super) fn start_farm(
         own: config.lanes.iter().map(|l| (l.id.clone(), l.asset)).collect(),
     };
     tasks.spawn(hosted::pay_owners(payers, stopped.clone()));
-    let mailer = config.mail.as_ref().map(post::Smtp::new).transpose();
-    let mailer = mailer.map_err(StartError::Mail)?;
-    tasks.spawn(post::run(parts.accounts.clone(), mailer, stopped.clone()));
+    let post = config.mail.as_ref().map(post::Post::new).transpose();
+    let post = post.map_err(StartError::Mail)?;
+    tasks.spawn(post::run(parts.accounts.clone(), post, stopped.clone()));
     Ok(())
 }
 

@@ -38,6 +38,7 @@ pub mod receipts;
 pub mod record;
 mod rules;
 mod sink;
+mod smtp;
 mod trimming;
 mod wallets;
 mod web;

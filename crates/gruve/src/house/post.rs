@@ -1,188 +1,93 @@
 //! Messages to customers over SMTP, and changes whose time has come.
 
-use crate::config::{MailConfig, MailSecurity};
-use async_trait::async_trait;
-use gruve_accounts::{Accounts, Mail, MailError, Mailer};
-use lettre::message::header::ContentType;
-use lettre::transport::smtp::authentication::Credentials;
-use lettre::{AsyncSmtpTransport, AsyncTransport, Message, Tokio1Executor};
+use super::smtp::Smtp;
+use crate::config::MailConfig;
+use futures_util::{StreamExt as _, TryStreamExt as _, stream};
+use gruve_accounts::{Accounts, AccountsError, Delivered};
 use std::time::Duration;
 use tokio::sync::watch;
+use tokio::time::Instant;
 
 /// How often messages and changes are looked for.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
 
-/// How long a mail server may take for a step.
-const STEP_WITHIN: Duration = Duration::from_secs(20);
-
-/// A mail server.
-pub(crate) struct Smtp {
-    transport: AsyncSmtpTransport<Tokio1Executor>,
-    from: String,
+/// A mail server, and how much it is given.
+pub(crate) struct Post {
+    server: Smtp,
+    /// Letters on their way at once, each on a connection of its own.
+    side_by_side: usize,
+    /// Letters of a round, which takes a second at least.
+    letters_per_second: u32,
 }
 
-impl Smtp {
-    /// The server of the configuration; nothing is connected to yet.
+impl Post {
+    /// As configured.
     ///
     /// # Errors
-    /// When the password's file cannot be read, or the server's name cannot be one.
-    pub(crate) fn new(config: &MailConfig) -> Result<Smtp, String> {
-        let host = config.host.as_str();
-        type Transport = AsyncSmtpTransport<Tokio1Executor>;
-        let builder = match config.security {
-            MailSecurity::Tls => Transport::relay(host).map_err(|e| format!("mail.host: {e}"))?,
-            MailSecurity::Starttls => {
-                Transport::starttls_relay(host).map_err(|e| format!("mail.host: {e}"))?
-            }
-            MailSecurity::None => Transport::builder_dangerous(host),
-        };
-        let mut builder = builder.port(config.port()).timeout(Some(STEP_WITHIN));
-        if let (Some(user), Some(file)) = (&config.user, &config.password_file) {
-            let read = std::fs::read_to_string(file);
-            let password = read.map_err(|e| format!("{}: {e}", file.display()))?;
-            let password = password.trim_end_matches(['\r', '\n']).to_owned();
-            builder = builder.credentials(Credentials::new(user.clone(), password));
-        }
-        Ok(Smtp { transport: builder.build(), from: config.from.clone() })
+    /// As [`Smtp::new`].
+    pub(crate) fn new(config: &MailConfig) -> Result<Post, String> {
+        Ok(Post {
+            server: Smtp::new(config)?,
+            side_by_side: usize::try_from(config.connections.max(1)).unwrap_or(1),
+            letters_per_second: config.letters_per_second.max(1),
+        })
     }
-}
 
-#[async_trait]
-impl Mailer for Smtp {
-    async fn send(&self, mail: &Mail) -> Result<(), MailError> {
-        let never = |e: &dyn std::fmt::Display| MailError::Never(e.to_string());
-        let message = Message::builder()
-            .from(self.from.parse().map_err(|e| never(&e))?)
-            .to(mail.to.parse().map_err(|e| never(&e))?)
-            .subject(&mail.subject)
-            .header(ContentType::TEXT_PLAIN)
-            .body(mail.body.clone())
-            .map_err(|e| never(&e))?;
-        match self.transport.send(message).await {
-            Ok(_) => Ok(()),
-            Err(e) if e.is_permanent() => Err(never(&e)),
-            Err(e) => Err(MailError::Later(e.to_string())),
-        }
+    /// Hands over the messages that are due, as many as a round has; whether there may be more.
+    async fn round(&self, accounts: &Accounts) -> Result<(Delivered, bool), AccountsError> {
+        let taken = accounts.take_mail(self.letters_per_second).await?;
+        let is_full = taken.len() >= usize::try_from(self.letters_per_second).unwrap_or(1);
+        let sending = taken.into_iter().map(|mail| accounts.hand_over(&self.server, mail));
+        let handed = stream::iter(sending).buffer_unordered(self.side_by_side);
+        let count = |mut done: Delivered, one| async move {
+            done.count(one);
+            Ok(done)
+        };
+        let done = handed.try_fold(Delivered::default(), count).await?;
+        Ok((done, is_full))
     }
 }
 
 /// Sends what waits and applies what is due, until the house stops.
 pub(crate) async fn run(
     accounts: Accounts,
-    mailer: Option<Smtp>,
+    post: Option<Post>,
     mut stopped: watch::Receiver<bool>,
 ) -> Result<(), String> {
     loop {
+        let began = Instant::now();
         if let Err(e) = accounts.apply_changes().await {
             tracing::warn!(error = %e, "changes of accounts wait");
         }
         if let Err(e) = accounts.apply_lost_factors().await {
             tracing::warn!(error = %e, "lost second factors wait");
         }
-        if let Some(mailer) = &mailer {
-            match accounts.deliver(mailer).await {
-                Ok(done) if done.later + done.given_up > 0 => {
-                    tracing::warn!(
-                        later = done.later,
-                        given_up = done.given_up,
-                        "messages to customers are not taken"
-                    );
+        let mut again = began + LOOK_EVERY;
+        if let Some(post) = &post {
+            match post.round(&accounts).await {
+                Ok((done, is_full)) => {
+                    if done.later + done.given_up > 0 {
+                        tracing::warn!(
+                            later = done.later,
+                            given_up = done.given_up,
+                            "messages to customers are not taken"
+                        );
+                    }
+                    if is_full {
+                        again = began + Duration::from_secs(1);
+                    } else {
+                        post.server.hang_up().await;
+                    }
                 }
-                Ok(_) => {}
                 Err(e) => tracing::warn!(error = %e, "messages to customers wait"),
             }
         }
         tokio::select! {
-            () = tokio::time::sleep(LOOK_EVERY) => {}
+            () = tokio::time::sleep_until(again) => {}
             _ = stopped.wait_for(|s| *s) => return Ok(()),
         }
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
-    use tokio::net::TcpListener;
-
-    /// A mail server that takes one message, or answers the sender's name with a refusal.
-    async fn sink(listener: TcpListener, refusal: Option<&'static str>) -> String {
-        let (stream, _) = listener.accept().await.unwrap();
-        let (read, mut write) = stream.into_split();
-        let mut lines = BufReader::new(read).lines();
-        write.write_all(b"220 sink\r\n").await.unwrap();
-        let (mut text, mut in_data) = (String::new(), false);
-        while let Some(line) = lines.next_line().await.unwrap() {
-            let answer = if in_data {
-                if line != "." {
-                    text.push_str(&line);
-                    text.push('\n');
-                    continue;
-                }
-                in_data = false;
-                "250 taken"
-            } else if line.starts_with("MAIL") {
-                refusal.unwrap_or("250 ok")
-            } else if line == "DATA" {
-                in_data = true;
-                "354 go on"
-            } else if line == "QUIT" {
-                write.write_all(b"221 bye\r\n").await.unwrap();
-                break;
-            } else {
-                "250 ok"
-            };
-            write.write_all(format!("{answer}\r\n").as_bytes()).await.unwrap();
-            if !in_data && !text.is_empty() {
-                break;
-            }
-        }
-        text
-    }
-
-    async fn sent(refusal: Option<&'static str>) -> (Result<(), MailError>, String) {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let port = listener.local_addr().unwrap().port();
-        let config = MailConfig {
-            host: "127.0.0.1".into(),
-            port: Some(port),
-            security: MailSecurity::None,
-            from: "Gruve <gruve@example.org>".into(),
-            user: None,
-            password_file: None,
-            confirm_sign_up: true,
-        };
-        let server = tokio::spawn(sink(listener, refusal));
-        let smtp = Smtp::new(&config).unwrap();
-        let mail = Mail {
-            to: "anna@example.org".into(),
-            subject: "Gruve: confirm".into(),
-            body: "Open https://gruve.test/confirm?ticket=abc\n".into(),
-        };
-        let outcome = smtp.send(&mail).await;
-        drop(smtp);
-        (outcome, server.await.unwrap())
-    }
-
-    #[tokio::test]
-    async fn a_message_reaches_the_server_whole() {
-        let (outcome, text) = sent(None).await;
-        outcome.unwrap();
-        for part in [
-            "From: Gruve <gruve@example.org>",
-            "To: anna@example.org",
-            "Subject: Gruve: confirm",
-            "https://gruve.test/confirm?ticket=abc",
-        ] {
-            assert!(text.contains(part), "{part}: {text}");
-        }
-    }
-
-    #[tokio::test]
-    async fn a_server_that_says_later_is_asked_later_and_one_that_says_never_is_not() {
-        let (later, _) = sent(Some("451 busy")).await;
-        assert!(matches!(later.unwrap_err(), MailError::Later(_)));
-        let (never, _) = sent(Some("550 no")).await;
-        assert!(matches!(never.unwrap_err(), MailError::Never(_)));
-    }
-}
+mod tests;

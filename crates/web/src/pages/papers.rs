@@ -5,6 +5,7 @@ use crate::extract::{Customer, Id, Params};
 use crate::failure::Failure;
 use crate::layout::{page, parties};
 use crate::money::{amount, day_text, local, rate, time, work};
+use crate::pages::machines::electricity;
 use crate::state::AppState;
 use crate::visitor::Visitor;
 use crate::words::{say, t};
@@ -72,10 +73,11 @@ pub(crate) async fn statement(
     Id(id): Id<ContractId>,
     Params(span): Params<Span>,
 ) -> Result<Markup, Failure> {
-    let (title, place) = match state.contract(customer.account, id).await {
-        Ok(c) => (c.title, format!("/contracts/{id}")),
+    let (title, lane, place) = match state.contract(customer.account, id).await {
+        Ok(c) => (c.title, c.lane, format!("/contracts/{id}")),
         Err(f) if f.status == StatusCode::NOT_FOUND => {
-            (state.metered(customer.account, id).await?.title, format!("/metered/{id}"))
+            let c = state.metered(customer.account, id).await?;
+            (c.title, c.lane, format!("/metered/{id}"))
         }
         Err(f) => return Err(f),
     };
@@ -83,6 +85,7 @@ pub(crate) async fn statement(
         Span { limit: Some(span.limit.unwrap_or(EPOCHS_PRINTED).min(EPOCHS_PRINTED)), ..span };
     let s = state.contract_statement(customer.account, id, &span).await?;
     let from = format!("?from={}", s.from_epoch);
+    let (footprint, powers) = (state.footprint_of_page(&lane, &s).await?, state.powers().await?);
     let content = html! {
         div.lead {
             p.crumbs { a href=(place) { (title) } }
@@ -109,6 +112,11 @@ pub(crate) async fn statement(
             }
         }
         (days(&s))
+        section.sheet #energy aria-labelledby="energy-h" {
+            header { h2 #energy-h { (t("Electricity")) } span.soft.small { (t("of the epochs on this page, as measured")) } }
+            (electricity(&footprint, &powers))
+            p.small.soft { (t("These figures decide no amount and are no part of the signed statement.")) }
+        }
         (events(&s))
         @if s.lines.iter().any(|l| matches!(l.line, Line::Epoch(_))) { (epochs(&s)) }
     };
