@@ -3,7 +3,7 @@
 
 mod world;
 
-use gruve_farm::{MachineOwner, MachineState, NewInventory};
+use gruve_farm::{MachineOwner, MachineState};
 use gruve_hosting::{
     ARREARS_MAX, EndedBy, HostingError, HostingKind, HostingState, OfPlan, OfferTerms, Order,
     PaidOrder, PayFrom, Reserved, UNPAID_MAX,
@@ -11,10 +11,8 @@ use gruve_hosting::{
 use gruve_ledger::Account;
 use gruve_statement::hosting::{HostingChecker, HostingStatement, HostingTerms};
 use gruve_store::{Store, laws, transact};
-use gruve_units::{AccountId, Bps, Clock as _, ContractId, EpochNumber, Hashrate, MachineId};
-use world::{FULL, RATE, World, account, btc, lane, terms, world};
-
-const MODEL: &str = "S21";
+use gruve_units::{AccountId, Bps, Clock as _, ContractId, EpochNumber};
+use world::{FULL, MODEL, RATE, World, account, btc, lane, stocked, terms, world};
 
 /// A lease of a machine for thirty epochs.
 fn leased(pay_from: PayFrom) -> OfferTerms {
@@ -196,20 +194,6 @@ async fn what_is_owed_for_longer_than_a_year_is_not_taken(store: Store) {
     w.fund(kari, 1_000_000).await;
     w.settle(from.next(), &[]).await;
     assert_eq!(w.available(kari).await, 1_000_000);
-}
-
-async fn stocked(w: &World, n: u8) -> MachineId {
-    let new = NewInventory {
-        site: w.site,
-        name: format!("own-{n}"),
-        lane: lane(),
-        serial: format!("SN1{n:03}"),
-        model: MODEL.to_owned(),
-        rack: "B-1".to_owned(),
-        nameplate: Hashrate(u128::from(RATE)),
-        watts: 3_500,
-    };
-    w.farm.add_inventory(new).await.unwrap()
 }
 
 fn order(key: Option<&str>) -> Order {

@@ -4,7 +4,7 @@
 mod world;
 
 use ed25519_dalek::SigningKey;
-use gruve_farm::{Farm, MachineOwner, MachineState, NewInventory};
+use gruve_farm::{Farm, MachineOwner, MachineState};
 use gruve_hosting::{
     HostedTrack, Hosting, HostingError, HostingKind, HostingState, OfPlan, OfferTerms, Order,
     Ordered, PayFrom,
@@ -13,27 +13,12 @@ use gruve_ledger::{Account, LedgerError};
 use gruve_statement::hosting::{HostingChecker, HostingStatement, HostingTerms};
 use gruve_store::{Store, laws, transact};
 use gruve_units::{
-    AccountId, Blame, Blamed as _, ContractId, EpochNumber, Hashes, Hashrate, MachineId,
-    SeededEntropy,
+    AccountId, Blame, Blamed as _, ContractId, EpochNumber, Hashes, MachineId, SeededEntropy,
 };
 use std::sync::Arc;
-use world::{CLASS, FULL, LENGTH_US, RATE, World, account, btc, lane, terms, world};
-
-const MODEL: &str = "S21";
-
-async fn stocked(w: &World, n: u8) -> MachineId {
-    let new = NewInventory {
-        site: w.site,
-        name: format!("own-{n}"),
-        lane: lane(),
-        serial: format!("SN1{n:03}"),
-        model: MODEL.to_owned(),
-        rack: "B-1".to_owned(),
-        nameplate: Hashrate(u128::from(RATE)),
-        watts: 3_500,
-    };
-    w.farm.add_inventory(new).await.unwrap()
-}
+use world::{
+    CLASS, FULL, LENGTH_US, MODEL, RATE, World, account, btc, lane, stocked, terms, world,
+};
 
 fn order(price: i64, key: Option<&str>) -> Order {
     Order {

@@ -23,6 +23,9 @@ pub(crate) const LENGTH_US: u64 = 600_000_000;
 pub(crate) const CLASS: u8 = 47;
 pub(crate) const RATE: u64 = 110_000_000_000_000;
 
+/// What the machines of [`stocked`] are.
+pub(crate) const MODEL: &str = "S21";
+
 pub(crate) struct World {
     pub(crate) store: Store,
     pub(crate) clock: Arc<ManualClock>,
@@ -95,6 +98,21 @@ pub(crate) async fn world(store: Store) -> World {
         "example.org/gruve",
     );
     World { store, clock, farm, hosting, site, machine, key }
+}
+
+/// One more machine in the house, nobody's yet.
+pub(crate) async fn stocked(w: &World, n: u8) -> MachineId {
+    let new = NewInventory {
+        site: w.site,
+        name: format!("own-{n}"),
+        lane: lane(),
+        serial: format!("SN1{n:03}"),
+        model: MODEL.to_owned(),
+        rack: "B-1".to_owned(),
+        nameplate: Hashrate(u128::from(RATE)),
+        watts: 3_500,
+    };
+    w.farm.add_inventory(new).await.unwrap()
 }
 
 impl World {
