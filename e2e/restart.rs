@@ -12,7 +12,7 @@ use gruve_chain::devchain::{DevChain, DevParams, DevServer};
 use gruve_proof::note::Checkpoint;
 use gruve_units::{Algorithm, Asset, Hashes, SystemClock, SystemEntropy};
 use rustix::process::{Signal, kill_process};
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::fmt::Write as _;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
@@ -262,6 +262,8 @@ async fn miners_notice_no_restart_and_every_acknowledged_share_counts_once() {
         until("shares are acknowledged", MINUTE, async || (lines() > before + 3).then_some(()))
             .await
             .unwrap_or_else(|e| panic!("{e}\n{}", said()));
+        let mut other = Wire::login(stratum, "house.left");
+        let notify = other.hear(|said| said["method"] == "mining.notify");
         kill_process(house.pid(), Signal::USR2).unwrap();
         until("the program is a new one", MINUTE, async || {
             let text = std::fs::read_to_string(&log).unwrap_or_default();
@@ -274,6 +276,13 @@ async fn miners_notice_no_restart_and_every_acknowledged_share_counts_once() {
         idle.get_mut().write_all(b"{\"id\":7,\"method\":\"mining.ping\",\"params\":[]}\n").unwrap();
         idle.read_line(&mut line).unwrap();
         assert_eq!(line, "{\"id\":7,\"result\":\"pong\",\"error\":null}\n", "{}", said());
+        // Login and job of before are known: whatever is wrong with this share, it is not that.
+        let (job, ntime) = (&notify["params"][0], &notify["params"][7]);
+        let params = json!(["house.left", job, "0000000000000000", ntime, "00000000"]);
+        other.say(&json!({"id": 9, "method": "mining.submit", "params": params}).to_string());
+        let answer = other.hear(|said| said["id"] == 9);
+        let is_known = matches!(answer["error"][1].as_str(), Some("low difficulty" | "stale job"));
+        assert!(is_known || answer["result"] == true, "{answer}\n{}", said());
     }
     let before = lines();
     until("shares are acknowledged at the end", MINUTE, async || {

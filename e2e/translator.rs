@@ -11,6 +11,7 @@ use gruve::demo::Api;
 use gruve_chain::devchain::{DevChain, DevParams, DevServer};
 use gruve_stratum::v2::AuthorityKey;
 use gruve_units::{Algorithm, Asset, Hashes, SystemClock, SystemEntropy};
+use rustix::process::{Signal, kill_process};
 use serde_json::json;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -121,7 +122,7 @@ nameplate = "200 kH/s"
     /// A translator in front of the house; its V1 port is the fifth.
     fn translator(&self, user: &str, aggregate: bool, pinned: &str) -> Translator {
         // It leaves an upstream that closed for good: the same again is another one.
-        self.translator_to(self.base + 2, 4, user, aggregate, pinned)
+        self.translator_to(self.base + 2, 6, user, aggregate, pinned)
     }
 
     /// The same to a port of this machine, as so many upstreams.
@@ -214,6 +215,19 @@ job_keepalive_interval_secs = 60
         let log = std::fs::read_to_string(self.path("translator.log")).unwrap();
         let counts = log.split("new_submits_accepted_count=").skip(1);
         counts.map(|c| c.split(',').next().unwrap().parse::<u64>().unwrap()).sum()
+    }
+
+    /// Waits until at least so many shares are in closed epochs; the numbers of those with any.
+    async fn counted(&self, api: &Api, told: u64) -> Vec<u64> {
+        until("all that was acknowledged is in closed epochs", MINUTE, async || {
+            let epochs = api.get("/api/v1/epochs?lane=btc&limit=100").await.ok()?;
+            let shares = |e: &serde_json::Value| e["shares"].as_u64().unwrap_or(0);
+            let with_work: Vec<_> =
+                epochs["items"].as_array()?.iter().map(shares).filter(|s| *s > 0).collect();
+            (with_work.iter().sum::<u64>() >= told).then_some(with_work)
+        })
+        .await
+        .unwrap_or_else(|e| self.fail(&format!("{e}: {told} acknowledged")))
     }
 
     fn fail<T>(&self, why: &str) -> T {
@@ -385,8 +399,9 @@ async fn v1_miners_on_one_channel_mine_through_classes_and_epochs_and_none_is_dr
     place.until("the slow one goes on", || place.accepted("slow") > before + 20).await;
     assert!(slow.stop().await.success());
     assert!(translator.is_running());
-    // One connection each: the slow one never had to come again.
+    // One connection each: neither had to come again.
     assert_eq!(place.said("slow.log", "INFO connected"), 1);
+    assert_eq!(place.said("fast.log", "INFO connected"), 1);
     assert_eq!(place.translator_said("Received: SetExtranoncePrefix"), 0);
     let refused = place.translator_said("Received: SubmitSharesError");
     let stale = place.translator_said("error_code=stale-share");
@@ -394,22 +409,14 @@ async fn v1_miners_on_one_channel_mine_through_classes_and_epochs_and_none_is_dr
 
     // What was acknowledged is in the epochs: no more, no less, and in more than one.
     let acknowledged = place.acknowledged();
-    let epochs = until("all shares are in closed epochs", MINUTE, async || {
-        let epochs = api.get("/api/v1/epochs?lane=btc&limit=100").await.ok()?;
-        let shares = |e: &serde_json::Value| e["shares"].as_u64().unwrap_or(0);
-        let with_work: Vec<_> =
-            epochs["items"].as_array()?.iter().map(shares).filter(|s| *s > 0).collect();
-        (with_work.iter().sum::<u64>() >= acknowledged).then_some(with_work)
-    })
-    .await
-    .unwrap_or_else(|e| place.fail(&format!("{e}: {acknowledged} acknowledged")));
+    let epochs = place.counted(&api, acknowledged).await;
     assert_eq!(epochs.iter().sum::<u64>(), acknowledged);
     assert!(epochs.len() > 3, "{epochs:?}");
     assert!(house.stop().await.success());
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn each_v1_miner_has_its_channel_and_comes_back_after_the_house_was_killed() {
+async fn each_v1_miner_has_its_channel_and_nothing_acknowledged_is_lost_by_a_restart_or_a_kill() {
     let place = Place::new();
     let (house, api) = place.house().await;
 
@@ -434,14 +441,22 @@ async fn each_v1_miner_has_its_channel_and_comes_back_after_the_house_was_killed
         .until("both channels had a change", || place.translator_said("Received: SetTarget") > 1)
         .await;
 
+    // The new program has no key of the old one's connections: they end without a word, and are made anew.
+    kill_process(house.pid(), Signal::USR2).unwrap();
+    place.until("the program is a new one", || place.said("house.log", "dashboards on") > 1).await;
+    let go_on = async || {
+        let before = place.accepted("one").max(place.accepted("two"));
+        place.until("both go on", || both(before + 10)).await;
+    };
+    go_on().await;
     house.kill();
-    let (house, _api) = place.house().await;
-    let before = place.accepted("one").max(place.accepted("two"));
-    place.until("both go on", || both(before + 10)).await;
+    let (house, api) = place.house().await;
+    go_on().await;
     assert!(translator.is_running());
     for miner in miners {
         assert!(miner.stop().await.success());
     }
+    place.counted(&api, place.acknowledged()).await;
     assert!(house.stop().await.success());
 }
 
@@ -483,12 +498,6 @@ async fn cut_handshakes_and_broken_encryption_cost_a_connection_and_never_a_shar
 
     // A share may be taken whose answer was lost; one that was answered is never lost.
     let told = place.acknowledged() + u64::try_from(place.accepted("beside")).unwrap();
-    until("all that was acknowledged is in closed epochs", MINUTE, async || {
-        let epochs = api.get("/api/v1/epochs?lane=btc&limit=100").await.ok()?;
-        let shares = |e: &serde_json::Value| e["shares"].as_u64().unwrap_or(0);
-        (epochs["items"].as_array()?.iter().map(shares).sum::<u64>() >= told).then_some(())
-    })
-    .await
-    .unwrap_or_else(|e| place.fail(&format!("{e}: {told} acknowledged")));
+    place.counted(&api, told).await;
     assert!(house.stop().await.success());
 }

@@ -182,7 +182,14 @@ async fn public_lists_show_what_happened() {
     assert!(epochs["items"][0]["started_at"].as_str().unwrap().ends_with('Z'));
     let metrics = me.get("/metrics").await;
     let samples = house::prometheus::read(&metrics.body);
-    assert!(samples.unwrap_or_else(|e| panic!("{e}\n{}", metrics.body)).len() > 20);
+    let samples = samples.unwrap_or_else(|e| panic!("{e}\n{}", metrics.body));
+    assert!(samples.len() > 20);
+    let page = include_str!("../../../docs/operators.md");
+    for name in metrics.body.lines().filter_map(|l| l.strip_prefix("# TYPE ")) {
+        let name = name.split(' ').next().unwrap();
+        let is_told = page.contains(&format!("`{name}{{")) || page.contains(&format!("`{name}`"));
+        assert!(is_told, "{name} is not explained to operators");
+    }
     assert!(!metrics.body.contains("rack1-01"), "single machines are the operator's to see");
     assert!(metrics.body.contains("gruve_lane_sessions{lane=\"btc\"} 4"));
     assert!(metrics.body.contains("# TYPE gruve_lane_hashrate gauge"));

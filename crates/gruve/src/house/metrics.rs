@@ -17,7 +17,7 @@ use std::net::SocketAddr;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-/// Machines that have samples of their own, all lanes together: seven samples each, some 3.5 MB an
+/// Machines that have samples of their own, all lanes together: six samples each, some 3 MB an
 /// answer, which a usual Prometheus takes in a second. Those beyond it, by name, are only counted.
 pub(super) const MACHINES_SHOWN_MAX: usize = 5_000;
 
@@ -408,6 +408,19 @@ mod tests {
             "gruve_machines_hidden 0",
         ] {
             assert!(text.lines().any(|l| l == line), "{line}\n{text}");
+        }
+    }
+
+    #[test]
+    fn every_metric_is_explained_to_operators_under_its_whole_name() {
+        let page = include_str!("../../../../docs/operators.md");
+        let (text, _) = written(&[session("btc", "house.a", Owner::House, 3)], true);
+        let is_told = |name: &str| {
+            page.contains(&format!("`{name}{{")) || page.contains(&format!("`{name}`"))
+        };
+        for name in text.lines().filter_map(|l| l.strip_prefix("# TYPE ")) {
+            let name = name.split(' ').next().unwrap();
+            assert!(is_told(name), "{name}");
         }
     }
 

@@ -6,7 +6,7 @@ use crate::node::{FakeNode, House, gateway_options};
 use crate::peer::{Peer, encrypted, socket};
 use gruve_stratum::proxy::TrustedNetworks;
 use gruve_stratum::tls::{TlsServer, TlsSource};
-use gruve_stratum::{GatewayOptions, ListenKind, Listening};
+use gruve_stratum::{GatewayOptions, ListenKind, Listening, limits};
 use gruve_units::{Duration, SystemClock};
 use serde_json::json;
 use std::io::{Read as _, Write as _};
@@ -142,6 +142,46 @@ async fn without_a_header_or_from_elsewhere_a_proxied_listener_takes_nobody() {
     plain.begin("house.m");
     assert_eq!(house.gateway.totals().turned_away, 1);
     assert_eq!(house.gateway.snapshot()[0].peer.ip().to_string(), "127.0.0.1");
+}
+
+/// LOCAL is what a balancer's health check says, and it hangs up at once.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_balancers_own_connections_are_where_the_socket_says_and_its_checks_cost_it_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let listening = vec![listen(ListenKind::V1, Some("127.0.0.1"))];
+    let house = open(dir.path(), listening, |_| {});
+    let address = house.gateway.addresses()[1];
+    let local = b"\r\n\r\n\0\r\nQUIT\n\x20\0\0\0";
+    // More than an address may close in a hostile way.
+    for _ in 0..2 * limits::HOSTILE_CLOSES_MAX {
+        socket(address).write_all(local).unwrap();
+    }
+    // Of no family, with a field (the host asked for).
+    let unknown = b"\r\n\r\n\0\r\nQUIT\n\x21\0\0\x08\x02\0\x05abcde";
+    let mut miners = Vec::new();
+    for (header, name) in [(&local[..], "house.check"), (&unknown[..], "house.unknown")] {
+        let mut stream = socket(address);
+        stream.write_all(header).unwrap();
+        let mut peer = Peer::over(stream);
+        peer.begin(name);
+        peer.earn(1);
+        miners.push(peer);
+    }
+    let mut stream = socket(address);
+    let mut with_field = header([203, 0, 113, 9], 4242);
+    let field = [2, 0, 5, b'a', b'b', b'c', b'd', b'e'];
+    with_field[15] += u8::try_from(field.len()).unwrap();
+    stream.write_all(&[&with_field[..], &field].concat()).unwrap();
+    let mut peer = Peer::over(stream);
+    peer.begin("house.field");
+    peer.earn(1);
+    let at = |name: &str| {
+        let all = house.gateway.snapshot();
+        all.iter().find(|s| s.user == name).unwrap().peer.ip().to_string()
+    };
+    assert_eq!([at("house.check"), at("house.unknown")], ["127.0.0.1"; 2]);
+    assert_eq!(at("house.field"), "203.0.113.9");
+    assert_eq!(house.gateway.totals().turned_away, 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]

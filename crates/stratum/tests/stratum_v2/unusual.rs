@@ -270,3 +270,17 @@ fn a_connection_with_a_channel_may_be_silent_for_a_day_and_no_longer() {
     wire.wait(1);
     assert_eq!(wire.closed, Some(CloseReason::Idle));
 }
+
+/// The control knows better then than what a client says of itself.
+#[test]
+fn a_rate_moves_the_class_until_the_first_share_and_never_after() {
+    let mut wire = Wire::working(REQUIRES_VERSION_ROLLING);
+    let mut proxy = Proxy::default();
+    proxy.hear(&wire.say(&open_extended(1, "alice", 0.0, 0)));
+    let heard = wire.say(&update(1, 2.0, 0));
+    assert_eq!(words(&heard), ["target", "group", "extended job"]);
+    proxy.hear(&heard);
+    assert_eq!(proxy.class(1), 3, "a share in five seconds");
+    assert_eq!(words(&wire.say(&proxy.mine(1, 1, 0).0)), ["accepted"]);
+    assert!(wire.say(&update(1, 1e12, 0)).is_empty());
+}
