@@ -145,7 +145,7 @@ impl Converting<'_> {
             converted.push(tx, params![id, to_epoch, price]).await?;
         }
         converted.finish(tx).await?;
-        add_to_ended(tx, ended).await
+        add_to_ended(tx, &ended).await
     }
 
     /// Running contracts, from the first of an instant's on.
@@ -161,7 +161,7 @@ impl Converting<'_> {
 }
 
 /// What running contracts owe stands with their progress, and what others do in their rows.
-async fn add_to_ended(tx: &mut Tx, ended: BTreeMap<ContractId, Accrual>) -> Result<()> {
+async fn add_to_ended(tx: &mut Tx, ended: &BTreeMap<ContractId, Accrual>) -> Result<()> {
     let asked = ended.keys().map(|id| Value::from(*id)).collect();
     let (mut owed, mut found) = (Batch::new(&bulk::sql::SET_MAINTENANCE), 0);
     for row in tx.fetch_many(&bulk::sql::PARTIES, asked).await? {
