@@ -4,7 +4,7 @@
 //! settlement where one is due, the checkpoint and the log's cursor commit together or not at all.
 //!
 //! Contracts are gone through twice, a page at a time: once for what they claim, once for what they get ([`giving`]); where plans
-//! pause, once more at a settlement. So no more than a page of them is held.
+//! pause, or some contract costs more than it earns, once more at a settlement. So no more than a page of them is held.
 
 mod deliver;
 mod deliveries;
@@ -96,7 +96,7 @@ impl Market {
         let freezes = Freezes::read(tx, &lane.lane).await?;
         let (skipped, after_refund) = (closing.skipped, self.after_refund());
         let going = Going { lane, epoch, skipped, operators, freezes: &freezes, after_refund };
-        let Ahead { claimed, paused, may_pause } = Box::pin(going.look_ahead(tx)).await?;
+        let Ahead { claimed, paused, may_pause, rates } = Box::pin(going.look_ahead(tx)).await?;
         let mut metered = MeteredEpoch::read(self, tx, lane, epoch).await?;
         // What customers share by; the operator's own contracts take of what they leave.
         let (entitled, sharing) =
@@ -162,6 +162,9 @@ impl Market {
         Box::pin(self.judge_around(tx, lane, epoch)).await?;
         if is_scheduled && may_pause {
             Box::pin(self.decide_pauses(tx, lane, epoch, &freezes)).await?;
+        }
+        if is_scheduled {
+            Box::pin(self.tell_of_losses(tx, lane, epoch, (&rates, &freezes))).await?;
         }
         if settle {
             let waiting_since = self.convert_dues(tx, lane).await?;

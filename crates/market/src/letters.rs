@@ -38,7 +38,7 @@ impl Told {
 }
 
 /// A line of a letter.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LetterLine {
     /// The contract.
     pub contract: ContractId,
@@ -46,6 +46,8 @@ pub struct LetterLine {
     pub told: Told,
     /// When it was.
     pub at: Timestamp,
+    /// Figures, as a short text; mostly empty.
+    pub detail: String,
 }
 
 /// What one account is to be written of.
@@ -66,6 +68,8 @@ impl NoticeKind {
             NoticeKind::PauseAhead
             | NoticeKind::Paused
             | NoticeKind::Resumed
+            | NoticeKind::Losing
+            | NoticeKind::EarnsAgain
             | NoticeKind::EndNear
             | NoticeKind::Renewed
             | NoticeKind::NotRenewed => Some(Duration::ZERO),
@@ -111,14 +115,16 @@ fn of_lease(row: &Row) -> Result<Option<LetterLine>> {
     let key: String = row.get("kind")?;
     let kind = NoticeKind::ALL.into_iter().find(|k| k.key() == key);
     let Some(told) = kind.map(Told::Lease) else { return Ok(None) };
-    Ok(Some(LetterLine { contract: row.get("contract")?, told, at: row.get("at")? }))
+    let (contract, at, detail) = (row.get("contract")?, row.get("at")?, row.get("detail")?);
+    Ok(Some(LetterLine { contract, told, at, detail }))
 }
 
 fn of_metered(row: &Row) -> Result<Option<LetterLine>> {
     let name: String = row.get("kind")?;
     let kind = metered::NoticeKind::ALL.into_iter().find(|k| k.name() == name);
     let Some(told) = kind.map(Told::Metered) else { return Ok(None) };
-    Ok(Some(LetterLine { contract: row.get("contract")?, told, at: row.get("at")? }))
+    let (contract, at) = (row.get("contract")?, row.get("at")?);
+    Ok(Some(LetterLine { contract, told, at, detail: String::new() }))
 }
 
 impl Market {

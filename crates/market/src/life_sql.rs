@@ -59,7 +59,8 @@ statements! {
         ORDER BY about DESC LIMIT 1";
     TO_WRITE_TO = "SELECT DISTINCT account FROM market_notices WHERE letter = 1
         ORDER BY account LIMIT $1";
-    UNWRITTEN = "SELECT contract, kind, at FROM market_notices WHERE account = $1 AND letter = 1
+    UNWRITTEN = "SELECT contract, kind, at, detail FROM market_notices
+        WHERE account = $1 AND letter = 1
         ORDER BY at, contract, kind, about LIMIT $2";
     NONE_TO_WRITE = "UPDATE market_notices SET letter = 0 WHERE letter = 1";
     WRITTEN = "UPDATE market_notices SET letter = 2 WHERE account = $1 AND letter = 1";
@@ -154,6 +155,24 @@ statements! {
         AND c.id > $2
         UNION SELECT renews AS id FROM market_contracts WHERE lane = $1 AND state = 'starting'
         AND holds = 0 AND renews IS NOT NULL AND renews > $2 ORDER BY id LIMIT $3";
+
+    // Contracts that run on although they do not pay
+    OPEN_LOSSES = "SELECT contract AS id, from_epoch FROM market_losses
+        WHERE lane = $1 AND until_epoch IS NULL AND contract > $2 ORDER BY contract LIMIT $3";
+    PUT_LOSS = "INSERT INTO market_losses (contract, lane, plan, plan_version, from_epoch, asset,
+        earns_minor, costs_minor, price_instant) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)";
+    END_LOSS = "UPDATE market_losses SET until_epoch = $3, until_earns_minor = $4,
+        until_costs_minor = $5, until_price_instant = $6
+        WHERE contract = $1 AND from_epoch = $2 AND until_epoch IS NULL";
+    LOSSES = "SELECT from_epoch, asset, earns_minor, costs_minor, price_instant, until_epoch,
+        until_earns_minor, until_costs_minor, until_price_instant
+        FROM market_losses WHERE contract = $1 AND from_epoch < $2
+        ORDER BY from_epoch DESC LIMIT $3";
+    LOSING_PLANS = "SELECT lane, plan, plan_version, COUNT(*) AS contracts,
+        MIN(from_epoch) AS since FROM market_losses WHERE until_epoch IS NULL
+        GROUP BY lane, plan, plan_version ORDER BY lane, plan, plan_version";
+    ONE_LOSING = "SELECT contract FROM market_losses WHERE lane = $1 AND plan = $2
+        AND plan_version = $3 AND until_epoch IS NULL ORDER BY from_epoch DESC LIMIT 1";
 
     // What customers want
     WISHES = "SELECT keep_running, renew_max_minor, reinvest, reinvest_from_minor, reinvested_minor

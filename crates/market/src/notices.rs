@@ -18,6 +18,10 @@ pub enum NoticeKind {
     Resumed,
     /// It does not pay, and runs on because its owner said so.
     Unprofitable,
+    /// It costs more than it earns, and runs on as its plan says.
+    Losing,
+    /// It earns more than it costs again.
+    EarnsAgain,
     /// It comes to its end.
     EndNear,
     /// It was renewed.
@@ -36,12 +40,14 @@ pub enum NoticeKind {
 
 impl NoticeKind {
     /// All kinds.
-    pub const ALL: [NoticeKind; 12] = [
+    pub const ALL: [NoticeKind; 14] = [
         NoticeKind::OperatorShortfall,
         NoticeKind::PauseAhead,
         NoticeKind::Paused,
         NoticeKind::Resumed,
         NoticeKind::Unprofitable,
+        NoticeKind::Losing,
+        NoticeKind::EarnsAgain,
         NoticeKind::EndNear,
         NoticeKind::Renewed,
         NoticeKind::NotRenewed,
@@ -60,6 +66,8 @@ impl NoticeKind {
             NoticeKind::Paused => "paused",
             NoticeKind::Resumed => "resumed",
             NoticeKind::Unprofitable => "unprofitable",
+            NoticeKind::Losing => "losing",
+            NoticeKind::EarnsAgain => "earns_again",
             NoticeKind::EndNear => "end_near",
             NoticeKind::Renewed => "renewed",
             NoticeKind::NotRenewed => "not_renewed",
@@ -90,6 +98,11 @@ impl NoticeKind {
             NoticeKind::Unprofitable => {
                 "At the recorded price this contract earns less than it costs. It runs on."
             }
+            NoticeKind::Losing => {
+                "This contract now costs more than it earns. By its plan it runs on; what is deducted \
+                 never exceeds what it earns."
+            }
+            NoticeKind::EarnsAgain => "This contract earns more than it costs again.",
             NoticeKind::EndNear => {
                 "This contract comes to its end. It can be renewed without a gap."
             }

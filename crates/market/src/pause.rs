@@ -29,9 +29,7 @@ use crate::rules::Unprofitable;
 use crate::settle::TH_DAY;
 use crate::{ContractState, LaneConfig, Market, MarketError, Result, life_sql};
 use gruve_store::{Row, Tx, params, transact};
-use gruve_units::{
-    AccountId, Asset, Bps, ContractId, EpochNumber, Hashes, Timestamp, mul_div_floor,
-};
+use gruve_units::{AccountId, Bps, ContractId, EpochNumber, Hashes, Timestamp, mul_div_floor};
 
 /// Blocks whose pay is averaged: a day of Bitcoin's.
 const PAY_BLOCKS: u32 = 144;
@@ -55,14 +53,14 @@ pub struct PauseDecision {
 
 /// What the figures say. Pure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Verdict {
+pub(crate) enum Verdict {
     Pays,
     DoesNotPay,
     /// Within the hysteresis: as before.
     AsBefore,
 }
 
-fn verdict(earns: u128, costs: u128, hysteresis: Bps) -> Verdict {
+pub(crate) fn verdict(earns: u128, costs: u128, hysteresis: Bps) -> Verdict {
     let earns = earns.saturating_mul(10_000);
     let bound = |bps: u32| costs.saturating_mul(bps.into());
     let h = u32::from(hysteresis.get());
@@ -94,7 +92,7 @@ impl Market {
         let Some(price) = self.price_at(tx, lane.asset, instant).await? else {
             return Ok(());
         };
-        let Some(pays) = pays_per_th_day(tx, lane, lane.asset).await? else { return Ok(()) };
+        let Some(pays) = pays_per_th_day(tx, lane, 1).await? else { return Ok(()) };
         let seen = Seen { epoch, instant, price, pays, freezes };
         let (mut kept, lane) = (Kept::of(&lane.lane), &lane.lane);
         let (mut running, mut reading) = (Running::of(lane), Reading::of(lane));
@@ -257,10 +255,14 @@ fn figures(c: &Contract, seen: &Seen<'_>) -> Result<(u128, u128)> {
     Ok((earns, coins.saturating_add(dollars)))
 }
 
-/// Minor units that a TH·day is expected to earn at the newest block's difficulty, by what the last blocks
-/// paid; `None` while no block is known.
-async fn pays_per_th_day(tx: &mut Tx, lane: &LaneConfig, asset: Asset) -> Result<Option<u128>> {
-    let given = params![lane.lane.clone(), asset, PAY_BLOCKS];
+/// What a TH·day is expected to earn at the newest block's difficulty, by what the last blocks paid, in so many parts of a
+/// minor unit of the lane's own coin; `None` while no block is known.
+pub(crate) async fn pays_per_th_day(
+    tx: &mut Tx,
+    lane: &LaneConfig,
+    parts: u128,
+) -> Result<Option<u128>> {
+    let given = params![lane.lane.clone(), lane.asset, PAY_BLOCKS];
     let rows = tx.fetch_all(life_sql::CHAIN_PAYS, &given).await?;
     let Some(newest) = rows.first() else { return Ok(None) };
     let work: Hashes = newest.get("work")?;
@@ -271,7 +273,7 @@ async fn pays_per_th_day(tx: &mut Tx, lane: &LaneConfig, asset: Asset) -> Result
         sum = sum.saturating_add(pay);
     }
     let average = sum / u128::try_from(rows.len()).unwrap_or(1).max(1);
-    let paid = mul_div_floor(average, TH_DAY, work.0.max(1));
+    let paid = mul_div_floor(average.saturating_mul(parts), TH_DAY, work.0.max(1));
     Ok(Some(paid.map_err(|_| MarketError::Overflow("what a TH·day earns"))?.0))
 }
 

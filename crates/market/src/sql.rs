@@ -56,6 +56,12 @@ pub const LIFE_MIGRATIONS: &[Migration] = &[
         sqlite: include_str!("../migrations/0004_life.sqlite.sql"),
         postgres: include_str!("../migrations/0004_life.postgres.sql"),
     },
+    Migration {
+        number: 5,
+        name: "losses",
+        sqlite: include_str!("../migrations/0005_life.sqlite.sql"),
+        postgres: include_str!("../migrations/0005_life.postgres.sql"),
+    },
 ];
 
 /// The tables of `chain`, counted by themselves.

@@ -312,6 +312,36 @@ async fn after_downtime_nothing_is_charged_that_was_not_held_for(store: Store) {
     w.assert_all_sound().await;
 }
 
+/// Hours and days are those of UTC, in which none is missing or there twice.
+async fn usage_by_the_hour_is_whole_when_the_clocks_are_changed(store: Store) {
+    let w = World::with(store, config()).await;
+    let rule = w.market.lane(&lane()).unwrap().epoch_rule;
+    let me = someone(1);
+    w.fund(me, 10_000).await;
+    // 2026-03-29 01:00 UTC and 2026-10-25 01:00 UTC, the changes in Europe.
+    for change in [1_774_746_000, 1_792_890_000] {
+        let at = Timestamp::from_secs(change);
+        w.seal_after(rule.at(at).0 - 7 - w.now().0);
+        w.account().await;
+        w.prove(1_000).await;
+        let c = start(&w, me, 1_000).await.unwrap().contract;
+        for _ in 0..5 {
+            w.epoch_at(1_000).await;
+        }
+        assert_eq!(end(&w, me, c).await, MeteredState::Ending);
+        w.epoch_at(1_000).await;
+        let all = (Timestamp(0), Timestamp(i64::MAX));
+        let hours = w.market.metered_usage(me, c, all, Period::Hour).await.unwrap();
+        let of: Vec<_> = hours.iter().map(|l| (l.from, l.charged)).collect();
+        let before = Timestamp::from_secs(change - 3_600);
+        assert_eq!(of, [(at, btc(3 * COST)), (before, btc(2 * COST))]);
+        let days = w.market.metered_usage(me, c, all, Period::Day).await.unwrap();
+        let of: Vec<_> = days.iter().map(|l| (l.from, l.charged)).collect();
+        assert_eq!(of, [(before, btc(5 * COST))], "one day");
+    }
+    w.assert_all_sound().await;
+}
+
 /// All kinds and schemes side by side.
 fn mixed() -> MarketConfig {
     let assets = vec![FppsAsset {
@@ -489,6 +519,7 @@ laws! {
         the_same_request_starts_one_contract_and_nobody_else_sees_it,
         what_no_meter_sells_is_refused_and_holds_nothing,
         the_fraction_of_one_minor_unit_is_nobodys_gain,
+        usage_by_the_hour_is_whole_when_the_clocks_are_changed,
         after_downtime_nothing_is_charged_that_was_not_held_for,
         everything_side_by_side_adds_up,
     ]

@@ -12,10 +12,12 @@ use gruve_store::transact;
 use gruve_units::AccountId;
 use std::collections::BTreeSet;
 use std::time::Duration;
-use tokio::time::MissedTickBehavior;
 
 /// How often letters to be written are looked for.
 const LOOK_EVERY: Duration = Duration::from_secs(10);
+
+/// The same while there are more than are written at once, or have to wait.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
 /// Accounts looked up at once, of leases and of metered contracts each.
 const ACCOUNTS_AT_ONCE: u32 = 50;
@@ -30,10 +32,15 @@ fn page_of(line: &LetterLine) -> String {
     }
 }
 
+/// What is said of a contract, with its figures on a line of their own where they are a sentence.
+fn said_of(line: &LetterLine) -> String {
+    let said = line.told.sentence();
+    if line.detail.ends_with('.') { format!("{said}\n{}", line.detail) } else { said.to_owned() }
+}
+
 /// Sentences, each with the page that shows more of it.
 fn lines_of(letter: &Letter) -> Vec<(String, String)> {
-    let mut lines: Vec<_> =
-        letter.lines.iter().map(|line| (line.told.sentence().to_owned(), page_of(line))).collect();
+    let mut lines: Vec<_> = letter.lines.iter().map(|l| (said_of(l), page_of(l))).collect();
     if letter.more > 0 {
         let n = letter.more;
         lines.push((format!("More notices stand in your account: {n}."), "/account".to_owned()));
@@ -47,7 +54,12 @@ impl AppState {
     /// # Errors
     /// In words, of the first that could not be written to; the others are.
     pub async fn write_to_owners(&self) -> Result<u32, String> {
-        let due = self.due_to_be_written_to().await.map_err(|e| e.to_string())?;
+        self.write_to_some().await.map(|(written, _)| written)
+    }
+
+    /// The same; also whether more of them wait.
+    async fn write_to_some(&self) -> Result<(u32, bool), String> {
+        let (due, more_wait) = self.due_to_be_written_to().await.map_err(|e| e.to_string())?;
         let (mut written, mut failed) = (0, None);
         for account in due {
             match self.write_to_owner(account).await {
@@ -55,19 +67,23 @@ impl AppState {
                 Err(e) => failed = failed.or(Some(e.to_string())),
             }
         }
-        failed.map_or(Ok(written), Err)
+        failed.map_or(Ok((written, more_wait)), Err)
     }
 
-    async fn due_to_be_written_to(&self) -> Result<BTreeSet<AccountId>, HandError> {
+    async fn due_to_be_written_to(&self) -> Result<(BTreeSet<AccountId>, bool), HandError> {
         let due = self.market().accounts_to_write_to(ACCOUNTS_AT_ONCE).await?;
-        if due.is_empty() || self.accounts().has_much_to_send().await? {
-            return Ok(BTreeSet::new());
+        if due.is_empty() {
+            return Ok((due, false));
+        }
+        if self.accounts().has_much_to_send().await? {
+            return Ok((BTreeSet::new(), true));
         }
         if self.accounts().mail_rules().is_none() {
             self.market().drop_letters().await?;
-            return Ok(BTreeSet::new());
+            return Ok((BTreeSet::new(), false));
         }
-        Ok(due)
+        let are_all = due.len() < usize::try_from(ACCOUNTS_AT_ONCE).unwrap_or(usize::MAX);
+        Ok((due, !are_all))
     }
 
     async fn write_to_owner(&self, account: AccountId) -> Result<bool, HandError> {
@@ -83,14 +99,17 @@ impl AppState {
     }
 }
 
-/// Writes letters as long as the site is served.
+/// Writes letters as long as the site is served: as fast as they are sent, where there are many.
 pub(crate) async fn keep_writing(state: AppState) {
-    let mut tick = tokio::time::interval(LOOK_EVERY);
-    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
-        tick.tick().await;
-        if let Err(error) = state.write_to_owners().await {
-            tracing::warn!(%error, "letters to owners of contracts wait");
-        }
+        let next = match state.write_to_some().await {
+            Ok((_, true)) => LOOK_AGAIN,
+            Ok((_, false)) => LOOK_EVERY,
+            Err(error) => {
+                tracing::warn!(%error, "letters to owners of contracts wait");
+                LOOK_EVERY
+            }
+        };
+        tokio::time::sleep(next).await;
     }
 }

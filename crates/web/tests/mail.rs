@@ -5,11 +5,12 @@ mod house;
 
 use axum::http::StatusCode;
 use gruve_accounts::{
-    AccountRules, AccountsError, CHANGE_DELAY, Mail, MailError, MailRules, Mailer, SEALED_FOR,
-    UNCONFIRMED_KEPT,
+    AccountRules, AccountsError, CHANGE_DELAY, Mail, MailError, MailRules, Mailer, Role,
+    SEALED_FOR, UNCONFIRMED_KEPT,
 };
+use gruve_market::ChainBlock;
 use gruve_store::transact;
-use gruve_units::{Amount, Asset, Clock as _};
+use gruve_units::{Amount, Asset, Clock as _, Hashes};
 use gruve_web::WebConfig;
 use house::House;
 use house::balances::fund;
@@ -63,9 +64,13 @@ async fn press(browser: &mut Browser, link: &str, more: &[(&str, &str)]) -> Answ
 }
 
 async fn sign_in(browser: &mut Browser, password: &str) -> Answer {
+    sign_in_as(browser, "kari", password).await
+}
+
+async fn sign_in_as(browser: &mut Browser, name: &str, password: &str) -> Answer {
     browser.cookies.clear();
     let csrf = browser.get("/sign-in").await.field("csrf");
-    browser.post("/sign-in", &[("csrf", &csrf), ("login", "kari"), ("password", password)]).await
+    browser.post("/sign-in", &[("csrf", &csrf), ("login", name), ("password", password)]).await
 }
 
 #[tokio::test]
@@ -445,4 +450,86 @@ async fn a_house_without_mail_keeps_no_letters() {
     assert_eq!(house.market.accounts_to_write_to(10).await.unwrap().len(), 1);
     assert_eq!(house.state.write_to_owners().await, Ok(0));
     assert!(house.market.accounts_to_write_to(10).await.unwrap().is_empty());
+}
+
+/// A lease of a plan that takes four coins for a TH·day, of which the chain pays a quarter of one; the contract.
+async fn at_a_loss(house: &House, finance: &Program, kari: &Program) -> String {
+    let block = ChainBlock {
+        height: 1,
+        hash: [1; 32],
+        time: 1,
+        bits: None,
+        work: Hashes(1 << 60),
+        names_uncles: false,
+        subsidy: 312_500_000,
+        fees: 0,
+    };
+    let (market, lane) = (&house.market, "btc".parse().unwrap());
+    transact!(house.store, tx -> gruve_market::Result<()> => {
+        market.chain_block(tx, &lane, Asset::Btc, &block).await
+    })
+    .unwrap();
+    let plan = json!({
+        "id": "dear", "lane": "btc", "title": "Dear", "hashrate_min": "10 kH/s",
+        "hashrate_max": "1 MH/s", "hashrate_step": "10 kH/s", "terms_epochs": [30],
+        "price_minor": 40_000_000, "price_hashrate": "1 kH/s", "fee_bps": 0,
+        "maintenance_minor_per_th_day": 400_000_000,
+    });
+    let put = finance.post("/api/v1/console/plans", plan).await;
+    assert_eq!(put.status, StatusCode::OK, "{}", put.body);
+    house.epochs(8).await;
+    fund(house, house.account("kari").await, 90_000_000).await;
+    let order = json!({ "plan": "dear", "hashrate": "10 kH/s", "term_epochs": 30 });
+    let quote = kari.post("/api/v1/quotes", order).await.json();
+    let bought = kari.post("/api/v1/contracts", json!({ "quote": quote["quote"] })).await;
+    assert_eq!(bought.status, StatusCode::CREATED, "{}", bought.body);
+    let (bought, invoice) = (bought.json(), bought.json()["invoice"]["id"].clone());
+    let path = format!("/api/v1/invoices/{}/balance", invoice.as_str().unwrap());
+    let paid = kari.post(&path, json!({})).await;
+    assert!(paid.status.is_success(), "{}", paid.body);
+    bought["contract"].as_str().unwrap().to_owned()
+}
+
+#[tokio::test]
+async fn who_runs_at_a_loss_reads_it_in_a_letter_on_the_page_and_by_program_and_so_does_the_operator()
+ {
+    let house = writing_house(false).await;
+    let (mut me, mut staff) = (Browser::new(&house.app), Browser::new(&house.app));
+    me.sign_up("kari").await;
+    me.get("/language/nb").await;
+    staff.sign_up("penger").await;
+    house.accounts.set_role(None, "penger", Some(Role::Finance)).await.unwrap();
+    assert_eq!(sign_in_as(&mut staff, "penger", PASSWORD).await.location(), "/account");
+    let (kari, finance) = (
+        Program::signed_in(&house.app, "kari").await,
+        Program::signed_in(&house.app, "penger").await,
+    );
+    let contract = at_a_loss(&house, &finance, &kari).await;
+    written(&house).await;
+    house.epochs(3).await;
+    house.state.write_to_owners().await.unwrap();
+    let letters = written(&house).await;
+    assert_eq!(letters.len(), 1, "{letters:?}");
+    let body = &letters[0].body;
+    assert!(body.starts_with("Kontrakten koster nå mer enn den tjener. Etter planen"), "{body}");
+    let figures = "Et TH-døgn tjener 0,23418766 BTC og koster 4,00000000 BTC.";
+    assert!(body.contains(figures), "{body}");
+    assert!(body.contains(&format!("http://gruve.test/contracts/{contract}")), "{body}");
+    let page = me.get(&format!("/contracts/{contract}")).await.body;
+    assert!(page.contains("Den har kostet mer enn den tjener siden epoke"), "{page}");
+    assert!(page.contains(figures), "{page}");
+    let losses = kari.get(&format!("/api/v1/contracts/{contract}/losses")).await.json();
+    let loss = &losses["items"][0];
+    assert_eq!(loss["began"]["earns"]["minor"], 23_418_766, "{losses}");
+    assert_eq!(loss["began"]["costs"]["minor"], 400_000_000, "{losses}");
+    assert!(loss["until_epoch"].is_null() && loss["began"]["price_instant"].is_null(), "{losses}");
+    let plans = finance.get("/api/v1/console/losing-plans").await.json();
+    assert_eq!(
+        (&plans["items"][0]["plan"], &plans["items"][0]["contracts"]),
+        (&json!("dear"), &json!(1))
+    );
+    assert_eq!(plans["items"][0]["now"]["costs"]["minor"], 400_000_000, "{plans}");
+    let console = staff.get("/console/plans").await.body;
+    let losing = console.split_once("At a loss now").unwrap().1;
+    assert!(losing.contains("dear") && losing.contains("0.23418766"), "{losing}");
 }

@@ -88,7 +88,7 @@ const PAGES: &[(&str, Told)] = &[
         ]),
     ),
     ("/contracts/{id}/terms.json", By(&["/contracts/{id}/terms"])),
-    ("/contracts/{id}/statement", By(&["/contracts/{id}/statement"])),
+    ("/contracts/{id}/statement", By(&["/contracts/{id}/statement", "/contracts/{id}/energy"])),
     ("/contracts/{id}/statement.json", By(&["/contracts/{id}/statement"])),
     ("/contracts/{id}/statement.csv", By(&["/contracts/{id}/statement"])),
     ("/contracts/{id}/receipts.bin", By(&["/contracts/{id}/receipts"])),
@@ -166,7 +166,7 @@ const CONSOLE: &[(&str, Told)] = &[
     ("/console/pay-ins", By(&["/console/pay-ins", "/console/clearing"])),
     ("/console/payouts", By(&["/console/payouts", "/console/payout-locks"])),
     ("/console/money", By(&["/prices", "/price-sources", "/console/reserves", "/reconciliation"])),
-    ("/console/plans", By(&["/console/plans"])),
+    ("/console/plans", By(&["/console/plans", "/console/losing-plans"])),
     ("/console/plans/{name}", By(&["/console/plans"])),
     ("/console/journal", By(&["/console/journal"])),
     ("/console/log", By(&["/console/log", "/console/log/ends"])),
@@ -225,12 +225,13 @@ async fn every_page_has_calls_for_the_same_people_that_give_its_figures_or_a_rea
 #[tokio::test]
 async fn what_may_be_read_stands_beside_some_page() {
     /// Beside no page, because pages show it within something else or do not need it.
-    const ALONE: [&str; 12] = [
+    const ALONE: [&str; 13] = [
         "/openapi.json",
         "/site/telemetry",
         "/invoices",
         "/contracts/{id}/owed",
         "/contracts/{id}/decisions",
+        "/contracts/{id}/losses",
         "/contracts/{id}/dues",
         "/metered/{id}/statement",
         "/machines/{id}/terms",

@@ -103,6 +103,7 @@ async fn lists_within_a_contract_and_a_plan_are_whole_in_pages_of_any_size() {
             ("settlements", &contract["settlements"]),
             ("owed", &life["owed"]),
             ("decisions", &life["decisions"]),
+            ("losses", &life["losses"]),
             ("dues", &life["usd_dues"]),
         ] {
             let shown = shown.as_array().unwrap();
@@ -131,7 +132,7 @@ async fn lists_within_a_contract_and_a_plan_are_whole_in_pages_of_any_size() {
     assert_eq!(me.get("/api/v1/plans/none/reviews").await.status, StatusCode::NOT_FOUND);
     let other = Program::signed_up(&house.app, "ola").await;
     let id = bought[0]["contract"].as_str().unwrap();
-    for part in ["epochs", "settlements", "owed", "decisions", "dues"] {
+    for part in ["epochs", "settlements", "owed", "decisions", "losses", "dues"] {
         let theirs = other.get(&format!("/api/v1/contracts/{id}/{part}")).await;
         assert_eq!(theirs.status, StatusCode::NOT_FOUND, "{part}");
     }
@@ -139,10 +140,11 @@ async fn lists_within_a_contract_and_a_plan_are_whole_in_pages_of_any_size() {
 
 /// Lists that are always given whole, because what they list is bounded by itself: by the house's configuration, or by a
 /// limit of the account's.
-const WHOLE: [&str; 23] = [
+const WHOLE: [&str; 24] = [
     "/api/v1/balances",
     "/api/v1/console/bulletins",
     "/api/v1/console/clearing",
+    "/api/v1/console/losing-plans",
     "/api/v1/console/lost-factors",
     "/api/v1/console/luck",
     "/api/v1/console/map",
@@ -191,11 +193,12 @@ async fn every_list_is_a_page_that_says_where_the_next_begins() {
 
 /// Lists inside other answers that are cut, and the calls that give them page by page (or, where the call is the same,
 /// from which number on its next page is asked for).
-const ELSEWHERE: [(&str, &str, &str); 17] = [
+const ELSEWHERE: [(&str, &str, &str); 18] = [
     ("/api/v1/contracts/{id}", "epochs", "/api/v1/contracts/{id}/epochs"),
     ("/api/v1/contracts/{id}", "settlements", "/api/v1/contracts/{id}/settlements"),
     ("/api/v1/contracts/{id}/life", "owed", "/api/v1/contracts/{id}/owed"),
     ("/api/v1/contracts/{id}/life", "decisions", "/api/v1/contracts/{id}/decisions"),
+    ("/api/v1/contracts/{id}/life", "losses", "/api/v1/contracts/{id}/losses"),
     ("/api/v1/contracts/{id}/life", "usd_dues", "/api/v1/contracts/{id}/dues"),
     ("/api/v1/contracts/{id}/life", "notices", "/api/v1/notices"),
     ("/api/v1/metered", "notices", "/api/v1/notices"),

@@ -10,6 +10,7 @@ use crate::bulk;
 use crate::bulk::progress::{Reading, Rewriting};
 use crate::contract::{Contract, Running};
 use crate::freeze::Freezes;
+use crate::losing::AllRates;
 use crate::metered::{Asking, MeterGot, MeteredEpoch};
 use crate::pause::{Paused, PausedWork};
 use crate::record::{self, SoldTo, SoldTree};
@@ -45,6 +46,8 @@ pub(super) struct Ahead {
     pub(super) paused: PausedWork,
     /// Whether there are any whose plan pauses.
     pub(super) may_pause: bool,
+    /// What those earn and cost by that run on whatever they earn.
+    pub(super) rates: AllRates,
 }
 
 impl Going<'_> {
@@ -78,6 +81,7 @@ impl Going<'_> {
                 }
                 ahead.paused.add(c, self.freezes, self.epoch)?;
                 ahead.may_pause |= pause::may_pause(c, self.epoch);
+                ahead.rates.add(c, self.epoch);
             }
         }
         Ok(ahead)

@@ -12,6 +12,7 @@ pub(crate) mod running;
 pub(crate) mod said;
 pub(crate) mod tickets;
 
+use crate::api::life::{ThDayBody, th_day};
 use crate::api::papers;
 use crate::api::{Time, time};
 use crate::extract::{Id, Json, Staff};
@@ -21,6 +22,7 @@ use crate::state::AppState;
 use crate::trade::market_failure;
 use axum::extract::State;
 use gruve_market::{Offer, OfferStanding, PlanConfig};
+use gruve_units::{EpochNumber, LaneId};
 
 answers! {
     /// A plan with how it stands.
@@ -37,6 +39,22 @@ answers! {
         is_filed: bool,
         /// When it was last changed in the console.
         changed_at: Option<Time>,
+    }
+
+    /// Contracts of one version of a plan that cost more than they earn, and run on as the plan says.
+    struct LosingPlanBody {
+        /// Of which lane.
+        lane: LaneId,
+        /// Which plan.
+        plan: String,
+        /// Which version of it they were sold under.
+        version: u32,
+        /// How many of them were found so at the last settlement.
+        contracts: u64,
+        /// The epoch at whose end the first of them was.
+        since_epoch: EpochNumber,
+        /// What a TH/s earns and costs a day now; null where that cannot be said.
+        now: Option<ThDayBody>,
     }
 
     /// A plan put on offer.
@@ -70,6 +88,21 @@ pub(crate) async fn plans(
 ) -> Result<Fine<List<PlanStanding>>, Failure> {
     let all = state.market().offers().await.map_err(|e| market_failure(&e))?;
     Ok(List::whole(all.into_iter().map(offer_body)))
+}
+
+/// `GET /api/v1/console/losing-plans`
+pub(crate) async fn losing_plans(
+    State(state): State<AppState>,
+) -> Result<Fine<List<LosingPlanBody>>, Failure> {
+    let all = state.market().losing_plans().await.map_err(|e| market_failure(&e))?;
+    Ok(List::whole(all.into_iter().map(|p| LosingPlanBody {
+        lane: p.lane,
+        plan: p.plan,
+        version: p.version,
+        contracts: p.contracts,
+        since_epoch: p.since,
+        now: p.now.as_ref().map(th_day),
+    })))
 }
 
 /// `POST /api/v1/console/plans`: makes a plan, or changes the one of that name; as in the file.

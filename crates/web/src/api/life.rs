@@ -10,7 +10,9 @@ use crate::openapi::{Answer, Fine, List, Made, answers, requests};
 use crate::state::AppState;
 use crate::trade::market_failure;
 use axum::extract::State;
-use gruve_market::{Choice, Notice, NoticePlace, OwedLine, PauseDecision, PlanLife, UsdDue};
+use gruve_market::{
+    Choice, LosingStretch, Notice, NoticePlace, OwedLine, PauseDecision, PlanLife, ThDay, UsdDue,
+};
 use gruve_units::{Asset, ContractId, EpochNumber, Hashes, LaneId, Timestamp};
 
 /// Rows of each kind listed with a contract.
@@ -43,6 +45,8 @@ answers! {
         owed: Vec<OwedBody>,
         /// Whether it was to pause.
         decisions: Vec<DecisionBody>,
+        /// When it cost more than it earned and ran on, as its plan says.
+        losses: Vec<LossBody>,
         /// What it was to pay in dollars.
         usd_dues: Vec<DueBody>,
         /// What it had to say.
@@ -97,6 +101,28 @@ answers! {
         decision: String,
         /// From which epoch on it counts.
         effective_epoch: EpochNumber,
+    }
+
+    /// A time in which a contract that runs on cost more than it earned.
+    struct LossBody {
+        /// From the epoch at whose end that was seen.
+        from_epoch: EpochNumber,
+        /// What was seen then.
+        began: ThDayBody,
+        /// Until the epoch at whose end it was seen to be over; null while it lasts.
+        until_epoch: Option<EpochNumber>,
+        /// What was seen then; null where the contract ended.
+        over: Option<ThDayBody>,
+    }
+
+    /// What a TH/s earns in a day after the plan's fee, and what it costs in maintenance.
+    struct ThDayBody {
+        /// Earned. What merge-mined coins earn besides is not counted.
+        earns: Money,
+        /// Charged.
+        costs: Money,
+        /// The price's instant; null where both are counted in the coin.
+        price_instant: Option<Time>,
     }
 
     /// Dollars that were due.
@@ -264,6 +290,7 @@ pub(crate) async fn life(
     let owed = market.owed(customer.account, id, ROWS).await.map_err(failed)?;
     let notices = market.notices(customer.account, Some(id), ROWS).await.map_err(failed)?;
     let decisions = market.pause_decisions(id, ROWS).await.map_err(failed)?;
+    let losses = market.losing_stretches(id, None, ROWS).await.map_err(failed)?;
     let dues = market.usd_dues(id, ROWS).await.map_err(failed)?;
     let on = market.going_on(customer.account, id).await.map_err(failed)?;
     Ok(Answer(LifeBody {
@@ -286,6 +313,7 @@ pub(crate) async fn life(
         },
         owed: owed.iter().map(owed_line).collect(),
         decisions: decisions.iter().map(decision).collect(),
+        losses: losses.iter().map(loss).collect(),
         usd_dues: dues.iter().map(due).collect(),
         notices: notices.iter().map(notice).collect(),
     }))
@@ -311,6 +339,23 @@ pub(crate) fn decision(d: &PauseDecision) -> DecisionBody {
         costs_usd_micro_per_th_day: d.costs_micro,
         decision: d.decision.clone(),
         effective_epoch: d.effective,
+    }
+}
+
+pub(crate) fn loss(l: &LosingStretch) -> LossBody {
+    LossBody {
+        from_epoch: l.from,
+        began: th_day(&l.began),
+        until_epoch: l.until,
+        over: l.over.as_ref().map(th_day),
+    }
+}
+
+pub(crate) fn th_day(d: &ThDay) -> ThDayBody {
+    ThDayBody {
+        earns: amount(d.earns),
+        costs: amount(d.costs),
+        price_instant: d.price_instant.map(time),
     }
 }
 

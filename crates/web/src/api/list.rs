@@ -453,6 +453,12 @@ fn for_staff(routes: Routes) -> Routes {
             "All plans, with how they stand.",
             console::plans,
         )
+        .api_get(
+            "/api/v1/console/losing-plans",
+            StaffBearer(SeeBooks),
+            "Plans whose contracts cost more than they earn now, and run on.",
+            console::losing_plans,
+        )
         .api_post(
             "/api/v1/console/plans",
             StaffBearer(SetPlans),

@@ -2,7 +2,7 @@
 
 use crate::api::contracts::{EpochLineBody, SettlementBody, line, settlement};
 use crate::api::in_block::{PaidBody, paid_body};
-use crate::api::life::{DecisionBody, DueBody, OwedBody, decision, due, owed_line};
+use crate::api::life::{DecisionBody, DueBody, LossBody, OwedBody, decision, due, loss, owed_line};
 use crate::api::machines::{BillBody, bill_body};
 use crate::api::page::{Page, Pair};
 use crate::extract::{Customer, Id, Params};
@@ -46,6 +46,12 @@ pub(crate) fn routes(routes: Routes) -> Routes {
             Bearer,
             "Whether a contract paid, epoch by epoch, newest first.",
             decisions,
+        )
+        .api_get(
+            "/api/v1/contracts/{id}/losses",
+            Bearer,
+            "When a contract cost more than it earned and ran on, as its plan says, newest first.",
+            losses,
         )
         .api_get(
             "/api/v1/contracts/{id}/dues",
@@ -157,6 +163,19 @@ async fn decisions(
     let (before, wanted) = (epoch_behind(&page)?, page.wanted()?);
     let all = state.market().pause_decisions_before(id, before, wanted).await;
     page.give(all.map_err(|e| market_failure(&e))?, |d| d.epoch.0, decision)
+}
+
+/// `GET /api/v1/contracts/{id}/losses`
+async fn losses(
+    State(state): State<AppState>,
+    customer: Customer,
+    Id(id): Id<ContractId>,
+    Params(page): Params<Page>,
+) -> Result<Fine<List<LossBody>>, Failure> {
+    state.contract(customer.account, id).await?;
+    let (before, wanted) = (epoch_behind(&page)?, page.wanted()?);
+    let all = state.market().losing_stretches(id, before, wanted).await;
+    page.give(all.map_err(|e| market_failure(&e))?, |l| l.from.0, loss)
 }
 
 /// `GET /api/v1/contracts/{id}/dues`

@@ -48,6 +48,7 @@ pub(crate) async fn contract(
     let forecast = state.market().forecast_of(customer.account, id).await?;
     let owed = state.market().owed(customer.account, id, LIFE_SHOWN).await?;
     let notices = state.market().notices(customer.account, Some(id), LIFE_SHOWN).await?;
+    let losses = state.market().losing_stretches(id, None, 1).await?;
     let on = state.market().going_on(customer.account, id).await?;
     let signed = state.signed_terms(customer.account, id).await?;
     let rule = rule_of(c.epoch_us);
@@ -78,7 +79,7 @@ pub(crate) async fn contract(
             }
             (life::cancel_form(&visitor, &c))
         }
-        (life::sheet(&visitor, &c, &owed, &notices, &on))
+        (life::sheet(&visitor, &c, &owed, (&notices, &losses), &on))
         section.sheet #work-plot data-live="lanes money" aria-label=(t("Work per epoch")) {
             (work_plot(&c, rule))
         }

@@ -10,7 +10,9 @@ use crate::visitor::Visitor;
 use crate::words::{heard, say, t};
 use axum::extract::State;
 use axum::response::Redirect;
-use gruve_market::{ContractState, ContractView, GoingOn, Notice, OwedLine, Unprofitable};
+use gruve_market::{
+    ContractState, ContractView, GoingOn, LosingStretch, Notice, OwedLine, Unprofitable,
+};
 use gruve_units::{ContractId, EpochNumber};
 use maud::{Markup, html};
 use serde::Deserialize;
@@ -40,7 +42,7 @@ pub(crate) fn sheet(
     visitor: &Visitor,
     c: &ContractView,
     owed: &[OwedLine],
-    notices: &[Notice],
+    (notices, losses): (&[Notice], &[LosingStretch]),
     on: &GoingOn,
 ) -> Markup {
     let pauses = c.life.rules.unprofitable == Unprofitable::Pause;
@@ -57,6 +59,10 @@ pub(crate) fn sheet(
             }
             @if let Some(since) = frozen {
                 p.note { (say!("The payment of this contract is disputed: from epoch {since} on it gets no work and earns nothing new, until that is settled. Its clock and its end stand still.", since = since.0)) }
+            }
+            @if let Some(loss) = losses.first().filter(|l| runs && l.until.is_none()) {
+                p.note { (say!("It has cost more than it earns since epoch {from}: then a TH·day earned {earns} and cost {costs}. By its plan it runs on; what is deducted never exceeds what it earns.",
+                    from = loss.from.0, earns = amount(loss.began.earns), costs = amount(loss.began.costs))) }
             }
             @for n in notices {
                 p { strong { (time(n.at)) } " " (t(n.kind.sentence())) @if !n.detail.is_empty() { " (" (heard(&n.detail)) ")" } }

@@ -6,7 +6,7 @@ use super::{button, frame, sheet, table};
 use crate::extract::{Form, Id, Staff};
 use crate::failure::Failure;
 use crate::layout::token;
-use crate::money::{amount, exact_rate, local, time};
+use crate::money::{amount, exact_rate, grouped, local, time};
 use crate::state::AppState;
 use crate::trade::market_failure;
 use crate::visitor::Visitor;
@@ -15,7 +15,7 @@ use axum::extract::State;
 use axum::response::Redirect;
 use form::PlanForm;
 use gruve_accounts::Permission;
-use gruve_market::{Offer, OfferStanding, PlanConfig};
+use gruve_market::{LosingPlan, Offer, OfferStanding, PlanConfig};
 use gruve_units::Amount;
 use maud::{Markup, html};
 
@@ -30,13 +30,40 @@ pub(crate) async fn plans(
     let rows: Vec<_> = offers.iter().map(|o| row(&state, &visitor, may, o)).collect();
     let columns =
         ["Plan", "Title", "Lane", "Kind", ">Price a day", ">Version", "Standing", "Action"];
+    let losing = state.market().losing_plans().await.map_err(|e| market_failure(&e))?;
     let content = html! {
         (sheet("plans", "Plans", &table("Plans", &columns, &rows)))
+        (sheet("losing", "At a loss now", &losing_table(&losing)))
         @if may { (sheet("new", "Make a plan", &form_markup(&state, &visitor, &PlanForm::blank(), false))) }
     };
     let lead = "What is on sale. A change is a new version: contracts keep the terms they were sold under, quotes of \
                 the version before are void.";
     Ok(frame(&visitor, staff, "Plans", lead, &content))
+}
+
+/// Plans whose contracts run on although they cost more than they earn.
+fn losing_table(losing: &[LosingPlan]) -> Markup {
+    let figure = |of: Option<Amount>| html! { @match of { Some(a) => (amount(a)), None => "–" } };
+    let rows: Vec<_> = losing
+        .iter()
+        .map(|p| {
+            vec![
+                html! { (p.plan) },
+                html! { (p.version) },
+                html! { (p.lane) },
+                html! { (grouped(p.contracts.into())) },
+                html! { (p.since.0) },
+                figure(p.now.map(|n| n.earns)),
+                figure(p.now.map(|n| n.costs)),
+            ]
+        })
+        .collect();
+    let columns =
+        ["Plan", ">Version", "Lane", ">Contracts", ">Since epoch", ">A TH·day earns", ">It costs"];
+    html! {
+        p.small.soft { (t("Contracts that run on, as their plan says, although maintenance is more than they earn after the fee. Their owners were told. What is deducted never exceeds what they earn: the rest is yours to bear.")) }
+        (table("At a loss now", &columns, &rows))
+    }
 }
 
 fn row(state: &AppState, visitor: &Visitor, may: bool, o: &Offer) -> Vec<Markup> {
