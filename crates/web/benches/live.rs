@@ -1,6 +1,6 @@
 //! What a thousand live viewers cost a house that serves from one core: they hear of a change and fetch the page again, as
 //! the pages' script does. `cargo bench -p gruve-web --bench live`; docs/bench.md has the last figures. `-- --viewers 50`
-//! measures so many.
+//! measures so many, `--only 3` the fourth block alone.
 //!
 //! The house is a process of its own with one thread for all requests, so that its time is its own; each viewer has an
 //! address of its own on the loopback network. Linux only: processor time and memory are read from `/proc`.
@@ -9,6 +9,7 @@
 #[path = "../tests/house/mod.rs"]
 mod house;
 
+use gruve_web::{CallPace, WebConfig};
 use house::House;
 use house::browser::Program;
 use house::contracts::with_contracts;
@@ -37,6 +38,8 @@ fn main() {
     let contracts = work.next().zip(work.next());
     let asked = args.iter().skip_while(|a| *a != "--viewers").nth(1);
     let viewers = asked.map_or(VIEWERS, |n| n.parse().expect("--viewers takes a number"));
+    let only = args.iter().skip_while(|a| *a != "--only").nth(1);
+    let only = only.map(|n| n.parse::<usize>().expect("--only takes a number"));
     let mut builder = match contracts {
         Some(_) => tokio::runtime::Builder::new_current_thread(),
         None => tokio::runtime::Builder::new_multi_thread(),
@@ -44,13 +47,15 @@ fn main() {
     let runtime = builder.enable_all().build().unwrap();
     match contracts {
         Some((n, term)) => runtime.block_on(serve(n.parse().unwrap(), term.parse().unwrap())),
-        None => runtime.block_on(measure(viewers)),
+        None => runtime.block_on(measure(viewers, only)),
     }
 }
 
 /// The house: says where it is and who its customer is, then beats for each line that it is given.
 async fn serve(contracts: usize, term: u32) {
-    let house = House::new().await;
+    // All viewers are one customer, who looks a thousand times as often as anybody may.
+    let pages = Some(CallPace { at_once: 1_000_000, ..CallPace::PAGES });
+    let house = House::with(WebConfig { pages, ..WebConfig::default() }).await;
     house.epochs(9).await;
     let me = Program::signed_up(&house.app, "kari").await;
     with_contracts(&house, &me, contracts, term).await;
@@ -183,8 +188,8 @@ fn at(sorted: &[Duration], percent: usize) -> Duration {
     sorted[(sorted.len() - 1) * percent / 100]
 }
 
-async fn measure(viewers: usize) {
-    for n in 0..4 {
+async fn measure(viewers: usize, only: Option<usize>) {
+    for n in (0..4).filter(|n| only.is_none_or(|only| only == *n)) {
         let mut served = Served::start(if n == 3 { MANY } else { FEW });
         let looks = [
             Look {
