@@ -491,7 +491,7 @@ async fn who_waits_too_long_for_a_place_is_told_what_is_in_the_way(store: Store)
         let names_a_server = told.to_string().contains("server");
         match store.engine() {
             Engine::Sqlite => {
-                assert!(matches!(told, StoreError::Busy(_)) && !names_a_server, "{told}")
+                assert!(matches!(told, StoreError::Busy(_)) && !names_a_server, "{told}");
             }
             // A server may as well be gone: both are said.
             Engine::Postgres => {
