@@ -2,7 +2,7 @@
 
 use crate::MachineState;
 use gruve_store::StoreError;
-use gruve_units::{Blame, Blamed, LaneId};
+use gruve_units::{Blame, Blamed, EpochNumber, LaneId};
 
 /// Why something to do with a site or a machine was not done.
 #[derive(Debug, thiserror::Error)]
@@ -82,6 +82,14 @@ pub enum FarmError {
     /// A change of owner for an epoch that is too near.
     #[error("too late for that epoch: owners change half a minute ahead at least")]
     TooLate,
+    /// A change of owner for an epoch whose work is counted already: the clock stands back.
+    #[error(
+        "the work of epoch {epoch} is counted already, so this machine's clock stands back: set it, then try again"
+    )]
+    Counted {
+        /// Which.
+        epoch: EpochNumber,
+    },
     /// A change of owner is written already.
     #[error("this machine is about to change its owner already: wait for the epoch")]
     ChangePending,
@@ -132,6 +140,8 @@ impl Blamed for FarmError {
             | FarmError::Differs { .. }
             | FarmError::TooMany { .. }
             | FarmError::WrongSecret => Blame::Rejected,
+            // It passes with the time.
+            FarmError::Counted { .. } => Blame::Transient,
             FarmError::Store(e) => e.blame(),
         }
     }

@@ -118,7 +118,7 @@ impl Farm {
     /// Gives a machine to an owner from an epoch on, within the caller's transaction.
     ///
     /// # Errors
-    /// [`FarmError::TooLate`] when the epoch is nearer than [`Farm::next_border`];
+    /// [`FarmError::TooLate`] when the epoch is nearer than [`Farm::next_border`]; [`FarmError::Counted`];
     /// [`FarmError::ChangePending`] when a later or equal change is written already; [`FarmError::TooMany`].
     pub async fn give(
         &self,
@@ -127,10 +127,7 @@ impl Farm {
         owner: MachineOwner,
         from: EpochNumber,
     ) -> Result<()> {
-        let lane = self.inventory_of(tx, machine).await?.lane;
-        if from < self.next_border(&lane)? {
-            return Err(FarmError::TooLate);
-        }
+        self.must_be_ahead(tx, machine, from).await?;
         let all = tx.fetch_all(OWNERS_OF, &params![machine]).await?;
         let last: Option<EpochNumber> = all.last().map(|r| r.get("from_epoch")).transpose()?;
         if last.is_some_and(|last| last >= from) {
@@ -149,12 +146,9 @@ impl Farm {
         note(tx, machine, now, &format!("{whose} from epoch {from} on")).await
     }
 
-    /// Takes back a machine's last change of owner, that of the border `from`, before it has come: within the caller's
-    /// transaction. It is as far ahead as a change is written at least, so that no process has counted by it.
-    ///
-    /// # Errors
-    /// [`FarmError::TooLate`] when its border is nearer than [`Farm::next_border`] or it is not the last change.
-    pub async fn take_back(
+    /// Owners change at borders ahead, of our clock and of what is counted: where the clock was set back, work of epochs ahead of it
+    /// may be billed already.
+    async fn must_be_ahead(
         &self,
         tx: &mut Tx,
         machine: MachineId,
@@ -164,6 +158,25 @@ impl Farm {
         if from < self.next_border(&lane)? {
             return Err(FarmError::TooLate);
         }
+        match self.proven_until(tx, &lane).await? {
+            Some(counted) if from <= counted => Err(FarmError::Counted { epoch: from }),
+            _ => Ok(()),
+        }
+    }
+
+    /// Takes back a machine's last change of owner, that of the border `from`, before it has come: within the caller's
+    /// transaction. It is as far ahead as a change is written at least, so that no process has counted by it.
+    ///
+    /// # Errors
+    /// [`FarmError::TooLate`] when its border is nearer than [`Farm::next_border`] or it is not the last change;
+    /// [`FarmError::Counted`].
+    pub async fn take_back(
+        &self,
+        tx: &mut Tx,
+        machine: MachineId,
+        from: EpochNumber,
+    ) -> Result<()> {
+        self.must_be_ahead(tx, machine, from).await?;
         let all = tx.fetch_all(OWNERS_OF, &params![machine]).await?;
         let last = i64::try_from(all.len()).unwrap_or(i64::MAX) - 1;
         if tx.execute(TAKE_BACK_OWNER, &params![machine, last, from]).await? != 1 {

@@ -4,9 +4,10 @@
 
 mod world;
 
+use gruve_farm::FarmError;
 use gruve_hosting::{HostingError, HostingState, OfferTerms, PayFrom};
 use gruve_store::{Store, laws, transact};
-use gruve_units::{AccountId, Clock as _, ContractId, EpochNumber, Timestamp};
+use gruve_units::{AccountId, Blame, Blamed as _, Clock as _, ContractId, EpochNumber, Timestamp};
 use std::sync::Arc;
 use world::{FULL, LENGTH_US, RATE, World, account, btc, lane, terms, world};
 
@@ -80,6 +81,32 @@ async fn a_clock_that_goes_back_bills_no_epoch_twice_and_skips_none(store: Store
     w.assert_sound().await;
 }
 
+async fn a_clock_that_goes_back_ends_nothing_in_epochs_that_are_counted(store: Store) {
+    let w = world(store).await;
+    let kari = account(1);
+    let (id, from) = w.hosted(kari, PayFrom::Balance).await;
+    w.fund(kari, 100_000).await;
+    for n in 0..4 {
+        let epoch = EpochNumber(from.0 + n);
+        w.epoch(epoch, 3_000, RATE, FULL).await;
+        w.settle(epoch, &[]).await;
+    }
+    let (now, paid) = (w.clock.now(), w.available(kari).await);
+    w.clock.set(Timestamp(now.0 - 2 * LENGTH_US.cast_signed()));
+    let refused = end(&w, kari, id).await.unwrap_err();
+    assert!(matches!(refused, HostingError::Farm(FarmError::Counted { .. })), "{refused}");
+    assert_eq!(refused.blame(), Blame::Transient);
+    assert_eq!(w.hosting.contract(None, id).await.unwrap().state, HostingState::Active);
+    assert_eq!(w.available(kari).await, paid);
+    w.clock.set(now);
+    let until = end(&w, kari, id).await.unwrap();
+    assert!(until.0 > from.0 + 3, "{until}");
+    w.epoch(EpochNumber(from.0 + 4), 3_000, RATE, FULL).await;
+    w.settle(EpochNumber(from.0 + 4), &[]).await;
+    assert_eq!(billed(&w, id, from).await, until);
+    w.assert_sound().await;
+}
+
 async fn an_end_that_races_a_settlement_ends_at_a_border_and_each_epoch_is_billed_once(
     store: Store,
 ) {
@@ -128,6 +155,7 @@ async fn a_day_costs_a_days_fee_also_when_the_clocks_are_changed(store: Store) {
 laws! { inputs: [
     figures_that_cannot_be_are_refused_and_offer_nothing,
     a_clock_that_goes_back_bills_no_epoch_twice_and_skips_none,
+    a_clock_that_goes_back_ends_nothing_in_epochs_that_are_counted,
     an_end_that_races_a_settlement_ends_at_a_border_and_each_epoch_is_billed_once,
     a_day_costs_a_days_fee_also_when_the_clocks_are_changed,
 ] }

@@ -65,15 +65,15 @@ mod tests {
         let log = ShareLog::open(dir.path(), options).unwrap();
         let mut places = vec![log.end()];
         for n in 1..=4 {
-            log.seal(EpochNumber(n), Timestamp::from_secs(100 * n as i64)).unwrap();
+            log.seal(EpochNumber(n), Timestamp::from_secs(100 * n.cast_signed())).unwrap();
             places.push(log.end());
         }
         assert!(log.end().segment > 2, "in several segments: {}", log.end());
         let length = |n| std::fs::metadata(log.segment_path(n)).unwrap().len();
         let all = (1..log.end().segment).map(length).sum::<u64>() + log.end().offset;
-        for (n, at) in places.iter().enumerate() {
+        for (n, at) in (0_i64..).zip(&places) {
             let unread = log.unread(*at);
-            let next = (n < 4).then(|| Timestamp::from_secs(100 * (n as i64 + 1)));
+            let next = (n < 4).then(|| Timestamp::from_secs(100 * (n + 1)));
             assert_eq!(unread.since, next, "{at}");
             let read = (1..at.segment).map(length).sum::<u64>() + at.offset;
             assert_eq!(unread.bytes, all - read, "{at}");
@@ -88,7 +88,7 @@ mod tests {
         let options = Options { segment_bytes: 64, ..Options::default() };
         let log = ShareLog::open(dir.path(), options).unwrap();
         for n in 1..=4 {
-            log.seal(EpochNumber(n), Timestamp::from_secs(100 * n as i64)).unwrap();
+            log.seal(EpochNumber(n), Timestamp::from_secs(100 * n.cast_signed())).unwrap();
         }
         let amid = Position { segment: 3, offset: 41 };
         assert!(log.reader(amid).next().is_err(), "no record begins there");
