@@ -84,7 +84,7 @@ pub enum FarmError {
     TooLate,
     /// A change of owner for an epoch whose work is counted already: the clock stands back.
     #[error(
-        "the work of epoch {epoch} is counted already, so this machine's clock stands back: set it, then try again"
+        "the work of epoch {epoch} is counted already, for the house's clock stands back: try again later"
     )]
     Counted {
         /// Which.

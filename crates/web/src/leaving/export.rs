@@ -63,6 +63,7 @@ const OF_EACH: [(&str, &str, &[&str]); 6] = [
             "/owed",
             "/decisions",
             "/dues",
+            "/losses",
         ],
     ),
     ("/api/v1/metered", "contract", &["", "/terms", "/usage", "/energy", "/statement"]),
