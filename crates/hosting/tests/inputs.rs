@@ -8,6 +8,7 @@ use gruve_farm::FarmError;
 use gruve_hosting::{HostingError, HostingState, OfferTerms, PayFrom};
 use gruve_store::{Store, laws, transact};
 use gruve_units::{AccountId, Blame, Blamed as _, Clock as _, ContractId, EpochNumber, Timestamp};
+use std::ops::Range;
 use std::sync::Arc;
 use world::{FULL, LENGTH_US, RATE, World, account, btc, lane, terms, world};
 
@@ -16,6 +17,14 @@ async fn end(w: &World, who: AccountId, id: ContractId) -> Result<EpochNumber, H
     transact!(w.store, tx -> Result<EpochNumber, HostingError> => {
         Ok(hosting.end_in(tx, id, Some(who)).await?.until)
     })
+}
+
+/// The machine works and draws as it should in these epochs, and each is settled.
+async fn work(w: &World, epochs: Range<u64>) {
+    for epoch in epochs.map(EpochNumber) {
+        w.epoch(epoch, 3_000, RATE, FULL).await;
+        w.settle(epoch, &[]).await;
+    }
 }
 
 /// Bills without a gap and without an epoch twice, from the contract's first epoch; until which.
@@ -58,11 +67,7 @@ async fn a_clock_that_goes_back_bills_no_epoch_twice_and_skips_none(store: Store
     let kari = account(1);
     let (id, from) = w.hosted(kari, PayFrom::Balance).await;
     w.fund(kari, 100_000).await;
-    for n in 0..4 {
-        let epoch = EpochNumber(from.0 + n);
-        w.epoch(epoch, 3_000, RATE, FULL).await;
-        w.settle(epoch, &[]).await;
-    }
+    work(&w, from.0..from.0 + 4).await;
     let (bills, paid) = (w.bills(id).await.len(), w.available(kari).await);
     let now = w.clock.now();
     // An hour back: what is settled again bills nothing again.
@@ -72,11 +77,7 @@ async fn a_clock_that_goes_back_bills_no_epoch_twice_and_skips_none(store: Store
     }
     assert_eq!((w.bills(id).await.len(), w.available(kari).await), (bills, paid));
     w.clock.set(now);
-    for n in 4..7 {
-        let epoch = EpochNumber(from.0 + n);
-        w.epoch(epoch, 3_000, RATE, FULL).await;
-        w.settle(epoch, &[]).await;
-    }
+    work(&w, from.0 + 4..from.0 + 7).await;
     assert_eq!(billed(&w, id, from).await, EpochNumber(from.0 + 7));
     w.assert_sound().await;
 }
@@ -86,11 +87,7 @@ async fn a_clock_that_goes_back_ends_nothing_in_epochs_that_are_counted(store: S
     let kari = account(1);
     let (id, from) = w.hosted(kari, PayFrom::Balance).await;
     w.fund(kari, 100_000).await;
-    for n in 0..4 {
-        let epoch = EpochNumber(from.0 + n);
-        w.epoch(epoch, 3_000, RATE, FULL).await;
-        w.settle(epoch, &[]).await;
-    }
+    work(&w, from.0..from.0 + 4).await;
     let (now, paid) = (w.clock.now(), w.available(kari).await);
     w.clock.set(Timestamp(now.0 - 2 * LENGTH_US.cast_signed()));
     let refused = end(&w, kari, id).await.unwrap_err();
@@ -101,8 +98,7 @@ async fn a_clock_that_goes_back_ends_nothing_in_epochs_that_are_counted(store: S
     w.clock.set(now);
     let until = end(&w, kari, id).await.unwrap();
     assert!(until.0 > from.0 + 3, "{until}");
-    w.epoch(EpochNumber(from.0 + 4), 3_000, RATE, FULL).await;
-    w.settle(EpochNumber(from.0 + 4), &[]).await;
+    work(&w, from.0 + 4..from.0 + 5).await;
     assert_eq!(billed(&w, id, from).await, until);
     w.assert_sound().await;
 }
@@ -123,11 +119,7 @@ async fn an_end_that_races_a_settlement_ends_at_a_border_and_each_epoch_is_bille
     let until = ended.unwrap().unwrap();
     let again = end(&w, kari, id).await.unwrap_err();
     assert!(matches!(again, HostingError::NotNow(_)), "{again}");
-    for n in 1..4 {
-        let epoch = EpochNumber(from.0 + n);
-        w.epoch(epoch, 3_000, RATE, FULL).await;
-        w.settle(epoch, &[]).await;
-    }
+    work(&w, from.0 + 1..from.0 + 4).await;
     assert_eq!(billed(&w, id, from).await, until);
     let owed: i64 = w.bills(id).await.iter().map(|b| b.due).sum();
     assert_eq!(w.available(kari).await, 100_000 - owed);

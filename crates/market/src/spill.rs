@@ -37,10 +37,13 @@ impl<'a, const N: usize> Spill<'a, N> {
 
     /// Adds a record.
     pub(crate) fn push(&mut self, record: &[u8; N]) -> Result<()> {
-        if self.file.is_none() {
-            self.file = Some(BufWriter::new(self.create()?));
-        }
-        let Some(file) = &mut self.file else { return Ok(()) };
+        let file = match &mut self.file {
+            Some(file) => file,
+            None => {
+                let new = BufWriter::new(self.create()?);
+                self.file.insert(new)
+            }
+        };
         file.write_all(record).map_err(|e| not_kept(&e))?;
         self.records += 1;
         Ok(())
