@@ -7,19 +7,12 @@ use crate::close::Delivered;
 use crate::contract::Contract;
 use crate::notices::NoticeKind;
 use crate::renew::{self, RENEW_AHEAD_EPOCHS};
-use crate::{ContractState, Result};
-use gruve_store::{Batch, Tx, many_statements, params};
+use crate::{ContractState, Result, bulk};
+use gruve_store::{Batch, Tx, params};
 use gruve_units::{EpochNumber, Hashes, Timestamp};
 
 /// Epochs before the end at which it is told, at most: a week of ten-minute ones.
 pub const END_NEAR_EPOCHS_MAX: u64 = 1_008;
-
-many_statements! {
-    INSERT_NOTICES (account Bytes, contract Bytes, kind Text, about Int, at Int, detail Text) =
-        "INSERT INTO market_notices (account, contract, kind, about, at, detail, letter)
-        SELECT account, contract, kind, about, at, detail, 1 FROM given
-        WHERE 1 = 1 ON CONFLICT (contract, kind, about) DO NOTHING";
-}
 
 /// How many epochs before its end a contract of this term is told of it.
 fn ahead(term: u64) -> u64 {
@@ -72,7 +65,7 @@ pub(crate) fn came_near_now(
 /// Tells them, but for those that somebody follows.
 pub(crate) async fn tell_all(tx: &mut Tx, near: Vec<&Contract>, now: Timestamp) -> Result<()> {
     let followed = renew::followers(tx, near.iter().map(|c| c.id)).await?;
-    let mut notices = Batch::new(&INSERT_NOTICES);
+    let mut notices = Batch::new(&bulk::sql::INSERT_LETTERS);
     for c in near.into_iter().filter(|c| !followed.contains_key(&c.id)) {
         let about = c.start.unwrap_or_default();
         let row = params![c.account, c.id, NoticeKind::EndNear.key(), about, now, ""];
@@ -85,18 +78,9 @@ pub(crate) async fn tell_all(tx: &mut Tx, near: Vec<&Contract>, now: Timestamp) 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use gruve_store::testing::prepare_all_many;
-    use gruve_store::{Store, laws};
 
     #[test]
     fn long_terms_are_told_a_week_before_and_short_ones_a_few_epochs() {
         assert_eq!((ahead(3), ahead(144), ahead(52_560)), (3, 14, 1_008));
     }
-
-    async fn every_statement_prepares(store: Store) {
-        let w = crate::world::World::new(store).await;
-        prepare_all_many(&w.store, MANY_STATEMENTS).await;
-    }
-
-    laws! { statements: [every_statement_prepares] }
 }

@@ -159,11 +159,6 @@ statements! {
     // Contracts that run on although they do not pay
     OPEN_LOSSES = "SELECT contract AS id, from_epoch FROM market_losses
         WHERE lane = $1 AND until_epoch IS NULL AND contract > $2 ORDER BY contract LIMIT $3";
-    PUT_LOSS = "INSERT INTO market_losses (contract, lane, plan, plan_version, from_epoch, asset,
-        earns_minor, costs_minor, price_instant) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)";
-    END_LOSS = "UPDATE market_losses SET until_epoch = $3, until_earns_minor = $4,
-        until_costs_minor = $5, until_price_instant = $6
-        WHERE contract = $1 AND from_epoch = $2 AND until_epoch IS NULL";
     LOSSES = "SELECT from_epoch, asset, earns_minor, costs_minor, price_instant, until_epoch,
         until_earns_minor, until_costs_minor, until_price_instant
         FROM market_losses WHERE contract = $1 AND from_epoch < $2

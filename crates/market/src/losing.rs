@@ -15,13 +15,13 @@
 use crate::bulk::progress::Reading;
 use crate::contract::{Contract, Running};
 use crate::freeze::Freezes;
-use crate::notices::{Notice, NoticeKind, tell};
+use crate::notices::NoticeKind;
 use crate::pages::Pages;
 use crate::pause::{Verdict, pays_per_th_day, verdict};
 use crate::read::NO_EPOCH;
 use crate::rules::Unprofitable;
-use crate::{LaneConfig, Market, MarketError, Result, life_sql};
-use gruve_store::{Row, Tx, params};
+use crate::{LaneConfig, Market, MarketError, Result, bulk, life_sql};
+use gruve_store::{Batch, Row, Tx, params};
 use gruve_units::{Amount, Asset, Bps, ContractId, EpochNumber, LaneId, Timestamp, mul_div_floor};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -193,6 +193,82 @@ impl Told {
     }
 }
 
+/// What begins and ends with an epoch, many at once: a price falls for all contracts of a plan in the same moment.
+struct Writing {
+    epoch: EpochNumber,
+    now: Timestamp,
+    begun: Batch,
+    ended: Batch,
+    notices: Batch,
+}
+
+impl Writing {
+    fn of(epoch: EpochNumber, now: Timestamp) -> Writing {
+        let (begun, ended) =
+            (Batch::new(&bulk::sql::BEGIN_LOSSES), Batch::new(&bulk::sql::END_LOSSES));
+        Writing { epoch, now, begun, ended, notices: Batch::new(&bulk::sql::INSERT_LETTERS) }
+    }
+
+    /// Tells a contract's owner what has changed; nothing while it is as it was.
+    async fn tell(
+        &mut self,
+        tx: &mut Tx,
+        c: &Contract,
+        since: Option<EpochNumber>,
+        (day, verdict): (ThDay, Verdict),
+    ) -> Result<()> {
+        let kind = match (verdict, since) {
+            (Verdict::DoesNotPay, None) => {
+                self.begin(tx, c, day).await?;
+                NoticeKind::Losing
+            }
+            (Verdict::Pays, Some(from)) => {
+                self.end(tx, (c.id, from), Some(day)).await?;
+                NoticeKind::EarnsAgain
+            }
+            _ => return Ok(()),
+        };
+        let about = self.epoch.next();
+        let row = params![c.account, c.id, kind.key(), about, self.now, day.to_string()];
+        Ok(self.notices.push(tx, row).await?)
+    }
+
+    async fn begin(&mut self, tx: &mut Tx, c: &Contract, day: ThDay) -> Result<()> {
+        let row = params![
+            c.id,
+            c.lane.clone(),
+            &*c.plan,
+            c.plan_version,
+            self.epoch,
+            day.earns.asset,
+            day.earns.minor,
+            day.costs.minor,
+            day.price_instant
+        ];
+        Ok(self.begun.push(tx, row).await?)
+    }
+
+    /// Ends a stretch, with what was seen then; without, where the contract has ended.
+    async fn end(
+        &mut self,
+        tx: &mut Tx,
+        (contract, from): (ContractId, EpochNumber),
+        day: Option<ThDay>,
+    ) -> Result<()> {
+        let (earns, costs) = (day.map(|d| d.earns.minor), day.map(|d| d.costs.minor));
+        let price = day.and_then(|d| d.price_instant);
+        let row = params![contract, from, self.epoch, earns, costs, price];
+        Ok(self.ended.push(tx, row).await?)
+    }
+
+    async fn finish(self, tx: &mut Tx) -> Result<()> {
+        for batch in [self.begun, self.ended, self.notices] {
+            batch.finish(tx).await?;
+        }
+        Ok(())
+    }
+}
+
 impl Market {
     /// Tells owners of contracts that run on when these begin to cost more than they earn, and when they earn more again, at a
     /// scheduled settlement.
@@ -216,11 +292,12 @@ impl Market {
         if !some_lose && told.peek(tx).await?.is_none() {
             return Ok(());
         }
+        let mut writing = Writing::of(epoch, self.now());
         let (mut running, mut reading) = (Running::of(&lane.lane), Reading::of(&lane.lane));
         while let Some(some) = running.next(tx, &mut reading).await? {
             for c in &some {
-                while let Some((id, from)) = told.before(tx, Some(c.id)).await? {
-                    end_stretch(tx, (id, from), epoch, None).await?;
+                while let Some(stretch) = told.before(tx, Some(c.id)).await? {
+                    writing.end(tx, stretch, None).await?;
                 }
                 let since =
                     told.peek(tx).await?.filter(|(id, _)| *id == c.id).map(|(_, from)| from);
@@ -229,14 +306,14 @@ impl Market {
                 }
                 let figures = Rates::of(c, epoch).and_then(|rates| found.get(&rates));
                 if let Some(figures) = figures.filter(|_| !freezes.is_frozen(c, epoch.next())) {
-                    self.tell_of_loss(tx, c, epoch, (since, *figures)).await?;
+                    writing.tell(tx, c, since, *figures).await?;
                 }
             }
         }
-        while let Some((id, from)) = told.before(tx, None).await? {
-            end_stretch(tx, (id, from), epoch, None).await?;
+        while let Some(stretch) = told.before(tx, None).await? {
+            writing.end(tx, stretch, None).await?;
         }
-        Ok(())
+        writing.finish(tx).await
     }
 
     async fn seen(
@@ -253,29 +330,6 @@ impl Market {
             false => None,
         };
         Ok(Some(Seen { asset: lane.asset, pays, price }))
-    }
-
-    async fn tell_of_loss(
-        &self,
-        tx: &mut Tx,
-        c: &Contract,
-        epoch: EpochNumber,
-        (since, (day, verdict)): (Option<EpochNumber>, (ThDay, Verdict)),
-    ) -> Result<()> {
-        let kind = match (verdict, since) {
-            (Verdict::DoesNotPay, None) => {
-                begin_stretch(tx, c, epoch, day).await?;
-                NoticeKind::Losing
-            }
-            (Verdict::Pays, Some(from)) => {
-                end_stretch(tx, (c.id, from), epoch, Some(day)).await?;
-                NoticeKind::EarnsAgain
-            }
-            _ => return Ok(()),
-        };
-        let (about, at) = (epoch.next().0, self.now());
-        let notice = Notice { contract: c.id, kind, about, at, detail: day.to_string() };
-        tell(tx, c.account, &notice).await
     }
 
     /// The times in which a contract whose plan runs on cost more than it earned, newest first: those that began before an
@@ -337,36 +391,6 @@ impl Market {
         let seen = Seen { asset: lane.asset, pays, price };
         Ok(seen.figures(rates)?.map(|(day, _)| day))
     }
-}
-
-async fn begin_stretch(tx: &mut Tx, c: &Contract, epoch: EpochNumber, day: ThDay) -> Result<()> {
-    let row = params![
-        c.id,
-        c.lane.clone(),
-        &*c.plan,
-        c.plan_version,
-        epoch,
-        day.earns.asset,
-        day.earns.minor,
-        day.costs.minor,
-        day.price_instant
-    ];
-    tx.execute(life_sql::PUT_LOSS, &row).await?;
-    Ok(())
-}
-
-/// Ends a stretch, with what was seen then; without, where the contract has ended.
-async fn end_stretch(
-    tx: &mut Tx,
-    (contract, from): (ContractId, EpochNumber),
-    epoch: EpochNumber,
-    day: Option<ThDay>,
-) -> Result<()> {
-    let (earns, costs) = (day.map(|d| d.earns.minor), day.map(|d| d.costs.minor));
-    let price = day.and_then(|d| d.price_instant);
-    let given = params![contract, from, epoch, earns, costs, price];
-    tx.execute(life_sql::END_LOSS, &given).await?;
-    Ok(())
 }
 
 fn read_stretch(row: &Row) -> Result<LosingStretch> {

@@ -174,6 +174,21 @@ many_statements! {
     WAITING_USD_DUES (contract Bytes, since Int) = "SELECT g.contract AS id FROM given g WHERE EXISTS
         (SELECT 1 FROM market_usd_dues d WHERE d.contract = g.contract AND d.to_epoch >= g.since
         AND d.usd_micro IS NULL)";
+    /// Notices that a letter tells.
+    INSERT_LETTERS (account Bytes, contract Bytes, kind Text, about Int, at Int, detail Text) =
+        "INSERT INTO market_notices (account, contract, kind, about, at, detail, letter)
+        SELECT account, contract, kind, about, at, detail, 1 FROM given
+        WHERE 1 = 1 ON CONFLICT (contract, kind, about) DO NOTHING";
+    BEGIN_LOSSES (contract Bytes, lane Text, plan Text, plan_version Int, from_epoch Int, asset Text,
+        earns Int, costs Int, price_instant Int) =
+        "INSERT INTO market_losses (contract, lane, plan, plan_version, from_epoch, asset,
+        earns_minor, costs_minor, price_instant) SELECT contract, lane, plan, plan_version,
+        from_epoch, asset, earns, costs, price_instant FROM given";
+    END_LOSSES (contract Bytes, from_epoch Int, until_epoch Int, earns Int, costs Int, price_instant Int) =
+        "UPDATE market_losses SET until_epoch = given.until_epoch, until_earns_minor = given.earns,
+        until_costs_minor = given.costs, until_price_instant = given.price_instant FROM given
+        WHERE market_losses.contract = given.contract AND market_losses.from_epoch = given.from_epoch
+        AND market_losses.until_epoch IS NULL";
     CONVERT_USD_DUES (contract Bytes, epoch Int, price Int) = "UPDATE market_usd_dues
         SET usd_micro = given.price FROM given WHERE market_usd_dues.contract = given.contract
         AND market_usd_dues.to_epoch = given.epoch AND market_usd_dues.usd_micro IS NULL";
